@@ -1,0 +1,93 @@
+"""Write a bundle's folder from its parts."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec.catalogue import write_catalogue
+from pocketrec.features import FEATURES
+from pocketrec.manifest import (
+    FORMAT,
+    EncoderFacts,
+    GraphFacts,
+    IndexFacts,
+    Manifest,
+    NeighbourFacts,
+    describe_files,
+)
+from pocketrec_export.model import Model
+
+ROLES = ("encoder", "user", "scorer")
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """An ONNX file and what the manifest says of it."""
+
+    path: Path
+    facts: GraphFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An HNSW file, what the manifest says of it, and the vectors it was built from."""
+
+    path: Path
+    facts: IndexFacts
+    vectors: NDArray[np.float32]
+
+
+def write_bundle(
+    folder: Path,
+    model: Model,
+    graphs: dict[str, Graph],
+    index: Index,
+    quality: dict[str, float],
+    provenance: dict[str, str],
+) -> Manifest:
+    """Fill an empty folder.
+
+    Args:
+        folder: Empty; `pocketrec.staging.staged_folder` gives one that can't be met half full.
+        model: Source of catalogue, tokenizer, popularity and neighbours.
+        graphs: By role.
+        index: With the item vectors.
+        quality: Figures of the gate.
+        provenance: Where it comes from.
+    """
+    for role, graph in graphs.items():
+        shutil.copyfile(graph.path, folder / f"{role}.onnx")
+    shutil.copyfile(model.encoder_folder / "tokenizer.json", folder / "tokenizer.json")
+    shutil.copyfile(index.path, folder / "index.hnsw")
+    write_catalogue(folder / "items.sqlite", model.items)
+    np.save(folder / "vectors.npy", index.vectors)
+    np.save(folder / "popularity.npy", model.popularity)
+    model.neighbours.save(folder / "neighbours")
+    card = model.card
+    manifest = Manifest(
+        format=FORMAT,
+        name=card.name,
+        items=len(model.items),
+        dim=card.dim,
+        history=card.tower.history,
+        candidates=card.candidates,
+        encoder=EncoderFacts(
+            name=card.encoder,
+            max_tokens=card.max_tokens,
+            template=card.template,
+            template_digest=card.template.digest,
+        ),
+        graphs={role: graph.facts for role, graph in graphs.items()},
+        scorer=card.scorer.kind,
+        features=FEATURES,
+        index=index.facts,
+        neighbours=NeighbourFacts(per_item=model.neighbours.per_item, decay=card.neighbour_decay),
+        quality=quality,
+        provenance=provenance,
+        files=describe_files(folder),
+    )
+    manifest.write(folder)
+    return manifest

@@ -1,0 +1,63 @@
+"""`pocketrec export`."""
+
+import argparse
+import time
+from pathlib import Path
+
+from pocketrec.config import load_config
+from pocketrec.errors import require_extra
+from pocketrec.results import Machine, Result, installed_versions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--model", type=Path, required=True, metavar="MODEL", help="folder that `train` wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    parser.add_argument("--route", choices=("torch", "optimum"), default="torch", help="exporter of the language model")
+    parser.add_argument(
+        "--gate-bound", type=float, metavar="SHARE", help="largest relative loss of NDCG@10 that int8 may cost"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, such as index.m=24"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the gate's samples (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Export and show what the gate said."""
+    if arguments.route == "optimum":
+        require_extra("optimum", ("optimum",), "pocketrec export --route optimum")
+    from pocketrec_export.export import ExportConfig, export
+
+    overrides = [*arguments.set]
+    if arguments.route != "torch":
+        overrides.append(f'route="{arguments.route}"')
+    if arguments.gate_bound is not None:
+        overrides.append(f"gate.bound={arguments.gate_bound}")
+    config = load_config(ExportConfig, arguments.config, overrides)
+    started = time.perf_counter()
+    exported = export(arguments.model, arguments.out, config, arguments.seed)
+    seconds = time.perf_counter() - started
+    manifest = exported.manifest
+    print(f"Exported {manifest.name}, {manifest.items:,} items, in {seconds:.0f} s -> {arguments.out}")
+    for role, graph in manifest.graphs.items():
+        print(f"  {graph.file:<13} {graph.precision}  {manifest.files[graph.file].bytes / 1e6:6.2f} MB  {graph.reason}")
+    index = manifest.index
+    print(f"  index.hnsw    M {index.m}, ef {index.ef}: recall {index.recall:.3f} at {manifest.candidates}")
+    if arguments.json:
+        Result(
+            name=manifest.name,
+            command="export",
+            machine=Machine.here(),
+            versions=installed_versions(),
+            seeds=(arguments.seed,),
+            duration_s=round(seconds, 3),
+            metrics={
+                **manifest.quality,
+                **{f"{role}/shape_delta_max": value for role, value in exported.differences.items()},
+                **{f"fused/{name}": float(count) for name, count in exported.fusions.items()},
+                "recall": index.recall,
+            },
+            notes={role: graph.reason for role, graph in manifest.graphs.items()},
+        ).write(arguments.json)

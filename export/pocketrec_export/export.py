@@ -1,0 +1,229 @@
+"""Export a model: graphs, proof of their shapes, int8 forms, index, the gate's choice, bundle."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pocketrec.config import Config
+from pocketrec.encoder import TextEncoder
+from pocketrec.features import FEATURES
+from pocketrec.manifest import GraphFacts, Manifest
+from pocketrec.progress import progress
+from pocketrec.results import Machine, installed_versions
+from pocketrec.staging import staged_folder
+from pocketrec_export.bundle_writer import Graph, Index
+from pocketrec_export.fusions import fuse_encoder
+from pocketrec_export.gate import GateConfig, Probe
+from pocketrec_export.index_builder import IndexConfig, build_index
+from pocketrec_export.model import Model
+from pocketrec_export.precision import Choice, Precision, Variants, choose_precision
+from pocketrec_export.quantise import dynamic_int8, stored_int8
+from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
+from pocketrec_export.shapes import Inputs, prove_shapes
+
+Vectors = NDArray[np.float32]
+
+
+class ExportConfig(Config):
+    """Everything that export can be told."""
+
+    route: Literal["torch", "optimum"] = "torch"
+    """Exporter of the language model; projection and small graphs always take torch."""
+    index: IndexConfig = IndexConfig()
+    gate: GateConfig = GateConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, and why in this form."""
+
+    manifest: Manifest
+    choice: Choice
+    differences: dict[str, float]
+    """Largest difference between PyTorch and float32 ONNX over the grid of shapes, by role."""
+    fusions: dict[str, int]
+    """Fused operators in the encoder."""
+
+
+def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -> Exported:
+    """Export a model to a bundle; an older bundle at `out` stays until the new one is whole.
+
+    Args:
+        model_folder: What `train` wrote.
+        out: Folder of the bundle.
+        config: Route, index, gate.
+        seed: Of the gate's samples.
+
+    Raises:
+        ModelError: The model is incomplete, or a graph differs from its module on some shape.
+    """
+    model = Model.load(model_folder)
+    with tempfile.TemporaryDirectory(prefix="pocketrec-export-") as name, progress("Exporting", total=4) as shown:
+        work = Path(name)
+        full, differences, fusions = _full_graphs(model, config.route, work)
+        shown.advance()
+        graphs = {role: {"fp32": graph, "int8": _int8(role, graph, work)} for role, graph in full.items()}
+        shown.advance()
+        variants = Variants(model, graphs, _indexes(model, graphs["encoder"], config.index, work))
+        shown.advance()
+        probe = Probe.of(model.held_out, model.items, config.gate, seed)
+        choice = choose_precision(variants, probe, config.gate, work)
+        shown.advance()
+        with staged_folder(out) as folder:
+            manifest = variants.write(
+                folder, choice.precision, choice.reasons, choice.quality, _provenance(model)
+            )
+    return Exported(manifest, choice, differences, fusions)
+
+
+def _full_graphs(
+    model: Model, route: str, work: Path
+) -> tuple[dict[str, Graph], dict[str, float], dict[str, int]]:
+    """Float32 graphs, each proved on a grid of shapes; the encoder with fused operators."""
+    random = np.random.default_rng(0)
+    dim, vocabulary = model.card.dim, int(model.encoder.text_model.transformer.config.vocab_size)  # type: ignore[union-attr, arg-type]
+
+    def tokens(batch: int, length: int) -> Inputs:
+        lengths = random.integers(1, length + 1, size=(batch, 1))
+        return {
+            "input_ids": random.integers(0, vocabulary, size=(batch, length)),
+            "attention_mask": (np.arange(length)[None, :] < lengths).astype(np.int64),
+        }
+
+    def history(batch: int, length: int) -> Inputs:
+        vectors = random.standard_normal((batch, length, dim)).astype(np.float32)
+        kinds = np.zeros((batch, length), np.int64)
+        kinds[:, -1] = 1
+        lengths = random.integers(1, length + 1, size=(batch, 1))
+        return {
+            "vectors": vectors / np.linalg.norm(vectors, axis=-1, keepdims=True),
+            "kinds": kinds,
+            "mask": (np.arange(length)[None, :] >= length - lengths).astype(np.float32),
+        }
+
+    def candidates(batch: int, length: int) -> Inputs:
+        return {
+            "user": random.standard_normal((batch, dim)).astype(np.float32) * dim**-0.5,
+            "candidates": random.standard_normal((batch, length, dim)).astype(np.float32) * dim**-0.5,
+            "features": random.random((batch, length, len(FEATURES)), dtype=np.float32),
+        }
+
+    plain = work / "encoder.plain.onnx"
+    how = ROUTE
+    if route == "optimum":
+        from pocketrec_export.routes import optimum_exporter
+
+        how = optimum_exporter.ROUTE
+        optimum_exporter.export_encoder(model.encoder, plain)
+    else:
+        _export(model.encoder, tokens(2, 7), "vector", ("batch", "length"), plain)
+    fused = work / "encoder.onnx"
+    fusions = fuse_encoder(plain, fused, model.encoder.text_model.transformer.config)  # type: ignore[arg-type]
+    _export(model.user, history(2, 7), "user", ("batch", "length"), work / "user.onnx")
+    _export(model.scorer, candidates(2, 7), "scores", ("batch", "length"), work / "scorer.onnx")
+    differences = {
+        "encoder": prove_shapes(model.encoder, fused, tokens),
+        "user": prove_shapes(model.user, work / "user.onnx", history),
+        "scorer": prove_shapes(model.scorer, work / "scorer.onnx", candidates),
+    }
+    graphs = {
+        role: Graph(
+            work / f"{role}.onnx",
+            GraphFacts(
+                file=f"{role}.onnx",
+                precision="fp32",
+                batch_safe=True,
+                route=how if role == "encoder" else ROUTE,
+                opset=OPSET,
+                reason="",
+            ),
+        )
+        for role in differences
+    }
+    return graphs, differences, fusions
+
+
+def _export(module: torch.nn.Module, example: Inputs, output: str, axes: tuple[str, str], path: Path) -> None:
+    tensors = {name: torch.from_numpy(array) for name, array in example.items()}
+    dynamic = {name: axes[: min(2, tensor.ndim)] if name != "user" else axes[:1] for name, tensor in tensors.items()}
+    export_graph(module, tensors, output, {**dynamic, output: axes if output == "scores" else axes[:1]}, path)
+
+
+def _int8(role: str, full: Graph, work: Path) -> Graph:
+    """The int8 form of a graph; see `pocketrec_export.quantise` for which kind suits which."""
+    path = work / f"{role}.int8.onnx"
+    stored = role == "scorer"
+    (stored_int8 if stored else dynamic_int8)(full.path, path)
+    facts = full.facts
+    return Graph(
+        path,
+        GraphFacts(
+            file=facts.file,
+            precision="int8",
+            batch_safe=stored,
+            route=facts.route,
+            opset=facts.opset,
+            reason="",
+        ),
+    )
+
+
+def _indexes(
+    model: Model, encoders: Mapping[Precision, Graph], config: IndexConfig, work: Path
+) -> dict[Precision, Index]:
+    """An index for each encoder. Items with behaviour keep their trained vectors, whichever reads new texts.
+
+    Items that have only text get the very vectors that the shipped encoder gives, so that adding such an item again
+    at run time puts it in the same place.
+    """
+    users = _user_vectors(model)
+    cold = np.flatnonzero(~model.residual.any(axis=1))
+    indexes: dict[Precision, Index] = {}
+    for precision, graph in encoders.items():
+        vectors = model.vectors.copy()
+        if len(cold):
+            reader = TextEncoder.open(
+                graph.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens
+            )
+            vectors[cold] = reader.encode([model.card.template.render(model.items[row]) for row in cold], model.card.dim)
+        elif indexes:
+            indexes[precision] = next(iter(indexes.values()))
+            continue
+        path = work / f"index.{precision}.hnsw"
+        facts = build_index(vectors, users, model.card.candidates, config, path)
+        indexes[precision] = Index(path, facts, vectors)
+    return indexes
+
+
+@torch.inference_mode()
+def _user_vectors(model: Model, most: int = 500) -> Vectors:
+    """User vectors of held-out histories, to tune the index with; of single items where there are none."""
+    histories = [rows[-model.card.tower.history :] for rows in model.held_out.sample(most, seed=0).histories]
+    if not histories:
+        histories = [np.array([row], dtype=np.int32) for row in range(min(most, len(model.items)))]
+    vectors = torch.from_numpy(model.vectors)
+    users = [
+        model.user(vectors[rows.astype(np.int64)][None], torch.zeros(1, len(rows), dtype=torch.long), torch.ones(1, len(rows)))
+        for rows in histories
+    ]
+    return torch.cat(users).numpy()
+
+
+def _provenance(model: Model) -> dict[str, str]:
+    card = model.card
+    versions = ", ".join(f"{name} {version}" for name, version in installed_versions().items())
+    return {
+        "dataset": card.dataset,
+        "dataset_digest": card.dataset_digest,
+        "split": card.split,
+        "kind": card.kind,
+        "seed": str(card.seed),
+        "cpu": Machine.here().cpu,
+        "versions": versions,
+    }

@@ -1,0 +1,94 @@
+"""Scorers: from a user vector, candidates' vectors and features to one score for each candidate."""
+
+from typing import Annotated, Literal
+
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
+
+from pocketrec.config import Config
+from pocketrec.features import FEATURES
+
+Kind = Literal["dot", "bilinear", "mlp"]
+
+
+class ScorerConfig(Config):
+    """Which scorer, and its size."""
+
+    kind: Kind = "mlp"
+    rank: Annotated[int, Meta(ge=1)] = 16
+    """Rank of the bilinear form."""
+    hidden: Annotated[int, Meta(ge=1)] = 32
+    """Width of the MLP."""
+
+
+class DotScorer(nn.Module):
+    """s = u.v: the tower alone; nothing to learn."""
+
+    def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
+        """Scores, float [batch, count]; see `build_scorer` for the shapes."""
+        # The product with zero keeps all three inputs in the graph, so that every scorer is fed alike.
+        return (candidates @ user[:, :, None])[:, :, 0] + 0 * features[:, :, 0]
+
+
+class BilinearScorer(nn.Module):
+    """P = sigmoid(<W, u v^T + v u^T> + b.f), with W = A B^T of low rank.
+
+    <W, u v^T + v u^T> = (u A).(v B) + (v A).(u B): symmetric in user and item, 4 dim rank products instead of
+    dim^2. The features f enter linearly, so the form re-weighs directions of the shared space and the
+    features say which source of candidates to trust.
+    """
+
+    def __init__(self, dim: int, rank: int) -> None:
+        super().__init__()
+        self.left = nn.Linear(dim, rank, bias=False)
+        self.right = nn.Linear(dim, rank, bias=False)
+        self.features = nn.Linear(len(FEATURES), 1)
+        nn.init.normal_(self.left.weight, std=dim**-0.5)
+        nn.init.zeros_(self.right.weight)
+        nn.init.zeros_(self.features.weight)
+
+    def logits(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
+        """Scores before the sigmoid, which training's softmax works on."""
+        forward = (self.left(user)[:, None] * self.right(candidates)).sum(dim=-1)
+        backward = (self.right(user)[:, None] * self.left(candidates)).sum(dim=-1)
+        linear: Tensor = self.features(features)[:, :, 0]
+        return forward + backward + linear
+
+    def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
+        """Probabilities, float [batch, count]."""
+        return self.logits(user, candidates, features).sigmoid()
+
+
+class MlpScorer(nn.Module):
+    """s = b.f + w.relu(M [u*v, f]): linear in the features, corrected by a small network."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(len(FEATURES), 1, bias=False)
+        self.hidden = nn.Linear(dim + len(FEATURES), hidden)
+        self.out = nn.Linear(hidden, 1, bias=False)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
+        """Scores, float [batch, count]."""
+        crossed = torch.cat([user[:, None] * candidates * candidates.shape[-1] ** 0.5, features], dim=-1)
+        scores: Tensor = self.linear(features) + self.out(torch.relu(self.hidden(crossed)))
+        return scores[:, :, 0]
+
+
+Scorer = DotScorer | BilinearScorer | MlpScorer
+
+
+def build_scorer(dim: int, config: ScorerConfig) -> Scorer:
+    """Scorer of a kind, before training: all start from zero weight on everything they learn.
+
+    Every scorer takes user [batch, dim], candidates [batch, count, dim] and features
+    [batch, count, len(FEATURES)], all float, and returns [batch, count].
+    """
+    if config.kind == "dot":
+        return DotScorer()
+    if config.kind == "bilinear":
+        return BilinearScorer(dim, config.rank)
+    return MlpScorer(dim, config.hidden)

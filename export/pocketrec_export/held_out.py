@@ -1,0 +1,65 @@
+"""Histories with the items that came next: what validation, tests and the gate rank."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Cases to rank: given `histories[i]`, the items `targets[i]` should come first.
+
+    All arrays hold item rows, oldest first.
+    """
+
+    users: NDArray[np.int32]
+    """User of each case, by place in the data set."""
+    histories: list[NDArray[np.int32]]
+    targets: list[NDArray[np.int32]]
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self.histories)
+
+    def sample(self, count: int, seed: int) -> "HeldOut":
+        """At most `count` cases, drawn without replacement, in their old order."""
+        if count >= len(self):
+            return self
+        chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return HeldOut(self.users[chosen], [self.histories[i] for i in chosen], [self.targets[i] for i in chosen])
+
+    def save(self, path: Path) -> None:
+        """Write as one `.npz` of plain arrays."""
+        np.savez_compressed(
+            path,
+            users=self.users,
+            history_lengths=np.array([len(rows) for rows in self.histories], dtype=np.int64),
+            history_rows=np.concatenate([*self.histories, np.zeros(0, np.int32)]),
+            target_lengths=np.array([len(rows) for rows in self.targets], dtype=np.int64),
+            target_rows=np.concatenate([*self.targets, np.zeros(0, np.int32)]),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "HeldOut":
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: The file is missing or not of this form.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(
+                    users=arrays["users"],
+                    histories=_cut(arrays["history_rows"], arrays["history_lengths"]),
+                    targets=_cut(arrays["target_rows"], arrays["target_lengths"]),
+                )
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelError(f"can't read held-out users {path}: {error}; train the model again") from None
+
+
+def _cut(rows: NDArray[np.int32], lengths: NDArray[np.int64]) -> list[NDArray[np.int32]]:
+    return np.split(rows, np.cumsum(lengths)[:-1]) if len(lengths) else []

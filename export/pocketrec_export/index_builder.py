@@ -1,0 +1,86 @@
+"""Build the HNSW index and tune its search breadth to a measured recall."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import hnswlib
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from pocketrec.config import Config
+from pocketrec.manifest import IndexFacts
+
+Vectors = NDArray[np.float32]
+
+
+class IndexConfig(Config):
+    """How the index is built."""
+
+    m: Annotated[int, Meta(ge=2, le=128)] = 16
+    """Links of an item in each layer of the graph."""
+    ef_construction: Annotated[int, Meta(ge=10)] = 200
+    """Breadth of the search that finds them."""
+    recall: Annotated[float, Meta(gt=0, le=1)] = 0.98
+    """Share of the exact answer that a search must return, on average over user vectors."""
+    seed: int = 0
+
+
+def build_index(vectors: Vectors, users: Vectors, count: int, config: IndexConfig, path: Path) -> IndexFacts:
+    """Write the index of unit vectors, and measure it.
+
+    Items are inserted by one thread, in order: the same vectors give the same file.
+
+    Args:
+        vectors: Float32 [items, dim], unit rows.
+        users: Float32 [users, dim]: user vectors to search with, at least one.
+        count: Items that a search returns.
+        config: Links, breadths, target.
+        path: File to write.
+
+    Returns:
+        The facts for the manifest: the smallest breadth tried that reaches the target, its recall, and what a search
+        and an exact scan cost here.
+    """
+    count = min(count, len(vectors))
+    index = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    index.init_index(
+        max_elements=len(vectors), M=config.m, ef_construction=config.ef_construction, random_seed=config.seed
+    )
+    index.set_num_threads(1)
+    index.add_items(vectors, np.arange(len(vectors)), num_threads=1)
+    index.save_index(str(path))
+    exact = np.argpartition(-(users @ vectors.T), count - 1, axis=1)[:, :count]
+    for ef in _breadths(count, len(vectors)):
+        index.set_ef(ef)
+        found = np.stack([index.knn_query(user, k=count)[0][0] for user in users])
+        recall = float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True)]) / count)
+        if recall >= config.recall:
+            break
+    return IndexFacts(
+        m=config.m,
+        ef_construction=config.ef_construction,
+        ef=ef,
+        recall=round(recall, 4),
+        search_ms=_median_ms(lambda user: index.knn_query(user, k=count, num_threads=1), users),
+        exact_ms=_median_ms(lambda user: np.argpartition(vectors @ user, -count)[-count:], users),
+    )
+
+
+def _breadths(count: int, items: int) -> list[int]:
+    """From the least that hnswlib allows, growing by half, to all items."""
+    breadths = [count]
+    while breadths[-1] < items:
+        breadths.append(min(items, breadths[-1] * 3 // 2 + 1))
+    return breadths
+
+
+def _median_ms(search: Callable[[Vectors], object], users: Vectors) -> float:
+    times = []
+    for i in range(200):
+        started = time.perf_counter()
+        search(users[i % len(users)])
+        times.append(time.perf_counter() - started)
+    return round(float(np.median(times)) * 1000, 4)

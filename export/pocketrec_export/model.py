@@ -1,0 +1,169 @@
+"""The model: a folder with everything that was trained, as tensors and plain files; no pickle.
+
+    model.json            what it is and how it was trained (`ModelCard`)
+    encoder/              the language model, a Hugging Face folder
+    weights.safetensors   projection, user tower and scorer
+    items.sqlite          the catalogue; an item's row is its place in every array
+    vectors.npy           float32 [items, dim], unit rows
+    residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
+    popularity.npy        int32 [items], interactions that training saw
+    neighbours/           sparse item-item weights
+    held_out.npz          validation users, for the gate
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pocketrec.catalogue import Catalogue, write_catalogue
+from pocketrec.config import Config
+from pocketrec.errors import ModelError
+from pocketrec.items import Item
+from pocketrec.neighbours import Neighbours
+from pocketrec.staging import staged_folder
+from pocketrec.text import TextTemplate
+from pocketrec_export.graphs.encoder import Encoder, Pooling, TextModel
+from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.scorer import Scorer, ScorerConfig, build_scorer
+from pocketrec_export.graphs.user import TowerConfig, UserTower
+from pocketrec_export.held_out import HeldOut
+
+FORMAT = 1
+
+
+class ModelCard(Config):
+    """model.json."""
+
+    format: int
+    name: str
+    kind: Literal["tower", "factorisation"]
+    """User tower over text and behaviour, or matrix factorisation."""
+    dim: Annotated[int, msgspec.Meta(ge=2)]
+    encoder: str
+    """Name of the language model."""
+    pooling: Pooling
+    max_tokens: Annotated[int, msgspec.Meta(ge=4)]
+    template: TextTemplate
+    tower: TowerConfig
+    scorer: ScorerConfig
+    candidates: Annotated[int, msgspec.Meta(ge=1)]
+    neighbour_decay: float
+    split: str
+    """What was held out of training: `leave-last-out`, `global-time`."""
+    dataset: str
+    """Name of the data set."""
+    dataset_digest: str
+    seed: int
+    validation: dict[str, float]
+    """Figures on validation users."""
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model in memory."""
+
+    card: ModelCard
+    encoder: Encoder
+    encoder_folder: Path
+    """Where the language model's own files lie."""
+    user: UserTower | FactorisationTower
+    scorer: Scorer
+    items: list[Item]
+    vectors: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    popularity: NDArray[np.int32]
+    neighbours: Neighbours
+    held_out: HeldOut
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole, or leave what was there."""
+        with staged_folder(folder) as aside:
+            shutil.copytree(self.encoder_folder, aside / "encoder", ignore=shutil.ignore_patterns("onnx", "*.bin"))
+            save_file(self._weights(), aside / "weights.safetensors")
+            write_catalogue(aside / "items.sqlite", self.items)
+            np.save(aside / "vectors.npy", self.vectors)
+            np.save(aside / "residual.npy", self.residual)
+            np.save(aside / "popularity.npy", self.popularity)
+            self.neighbours.save(aside / "neighbours")
+            self.held_out.save(aside / "held_out.npz")
+            card = msgspec.json.format(msgspec.json.encode(self.card), indent=2)
+            (aside / "model.json").write_bytes(card + b"\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Model":
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: The folder is missing, incomplete or of a newer format.
+        """
+        card = read_card(folder)
+        try:
+            weights = load_file(folder / "weights.safetensors")
+            arrays = [np.load(folder / f"{name}.npy") for name in ("vectors", "residual", "popularity")]
+            neighbours = Neighbours.open(folder / "neighbours", card.neighbour_decay)
+            items = Catalogue.open(folder / "items.sqlite").all_items()
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder} is not a whole model: {error}; train it again") from None
+        text_model = TextModel.open(folder / "encoder", card.pooling)
+        encoder = Encoder(text_model, nn.Linear(text_model.width, card.dim))
+        user = UserTower(card.dim, card.tower) if card.kind == "tower" else FactorisationTower(card.dim)
+        scorer = build_scorer(card.dim, card.scorer)
+        _load(encoder.projection, "projection.", weights, folder)
+        _load(user, "user.", weights, folder)
+        _load(scorer, "scorer.", weights, folder)
+        held_out = HeldOut.load(folder / "held_out.npz")
+        return cls(
+            card, encoder.eval(), folder / "encoder", user.eval(), scorer.eval(), items, *arrays, neighbours, held_out
+        )
+
+    def _weights(self) -> dict[str, Tensor]:
+        parts: dict[str, nn.Module] = {
+            "projection.": self.encoder.projection,
+            "user.": self.user,
+            "scorer.": self.scorer,
+        }
+        return {
+            prefix + name: tensor.detach().contiguous()
+            for prefix, part in parts.items()
+            for name, tensor in part.state_dict().items()
+        }
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read model.json alone.
+
+    Raises:
+        ModelError: No model there, or one of a newer format.
+    """
+    path = folder / "model.json"
+    try:
+        card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
+    except OSError as error:
+        raise ModelError(
+            f"{folder} is not a model: can't read model.json ({error.strerror}); "
+            "make one with: pocketrec train --data DATASET --out MODEL"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{path}: {error}") from None
+    if card.format > FORMAT:
+        raise ModelError(f"{path} has format {card.format}; this version reads up to {FORMAT}")
+    return card
+
+
+def _load(part: nn.Module, prefix: str, weights: Mapping[str, Tensor], folder: Path) -> None:
+    own = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+    try:
+        part.load_state_dict(own)
+    except RuntimeError as error:
+        raise ModelError(f"{folder}/weights.safetensors doesn't fit model.json: {error}") from None
+    torch.nn.Module.requires_grad_(part, False)

@@ -1,0 +1,94 @@
+"""Int8 forms of a graph.
+
+Two kinds, chosen by what a request feeds the graph:
+
+- dynamic int8, for encoder and user tower: int8 weights and int8 arithmetic; activations get one scale a run, so the
+  runtime runs one text or one history at a time, always, and a vector never depends on its batch mates.
+- stored int8, for the scorer: weights lie in the file as int8 with a scale for each output, and become float32 when
+  the session opens. Its input is a list of candidates; one scale for the list would let a candidate's score
+  depend on the others.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+_OPERATORS = ["MatMul", "Attention", "Gather", "EmbedLayerNormalization"]
+
+
+def dynamic_int8(source: Path, target: Path) -> None:
+    """Quantise weights for each output channel and activations for each run.
+
+    Args:
+        source: Float32 graph; may hold onnxruntime's fused operators.
+        target: File to write.
+    """
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # the quantiser advises a preprocessing that fused graphs can't take
+    try:
+        quantize_dynamic(
+            str(source),
+            str(target),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=_OPERATORS,
+            # Shape inference doesn't know fused operators: untyped tensors are float32.
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
+    finally:
+        root.setLevel(level)
+
+
+def stored_int8(source: Path, target: Path) -> None:
+    """Store every weight matrix as int8 with one scale an output column; arithmetic stays float32.
+
+    Cast and multiply on constants are folded when a session opens, so they cost nothing at run time.
+
+    Args:
+        source: Float32 graph.
+        target: File to write.
+    """
+    model = onnx.load(str(source))
+    graph = model.graph
+    kept, stored, restored = [], [], []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.ndim != 2 or values.dtype != np.float32:
+            kept.append(tensor)
+            continue
+        small, scale = int8_columns(values)
+        stored += [
+            numpy_helper.from_array(small, f"{tensor.name}_int8"),
+            numpy_helper.from_array(scale, f"{tensor.name}_scale"),
+        ]
+        restored += [
+            helper.make_node("Cast", [f"{tensor.name}_int8"], [f"{tensor.name}_wide"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{tensor.name}_wide", f"{tensor.name}_scale"], [tensor.name]),
+        ]
+    nodes = list(graph.node)
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend([*kept, *stored])
+    graph.node.extend([*restored, *nodes])
+    onnx.checker.check_model(model)
+    onnx.save(model, str(target))
+
+
+def int8_columns(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 with one scale a column: values ~ small * scale.
+
+    -128 stays unused, so that a value and its negative round alike.
+
+    Example:
+        >>> small, scale = int8_columns(np.array([[1.0, 0.0], [-0.5, 0.0]], dtype=np.float32))
+        >>> small.tolist()
+        [[127, 0], [-64, 0]]
+    """
+    scale = (np.abs(values).max(axis=0, keepdims=True) / 127).astype(np.float32)
+    scale[scale == 0] = 1
+    return np.rint(values / scale).astype(np.int8), scale

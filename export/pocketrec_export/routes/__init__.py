@@ -1,0 +1,1 @@
+"""Ways from a PyTorch module to an ONNX file."""

@@ -1,0 +1,77 @@
+"""The encoder at run time: texts to unit vectors, without transformers."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from pocketrec.errors import BundleError
+from pocketrec.graphs import Graph
+from pocketrec.text import clean_text
+
+_CACHED_TEXTS = 10_000
+
+
+class TextEncoder:
+    """Tokenizer and graph, with the vectors of recent texts at hand. Safe to use from several threads.
+
+    Texts are encoded one by one and without padding: activations of an int8 graph get one scale a run, so in a
+    batch the same text would have another vector with other mates.
+    """
+
+    def __init__(self, graph: Graph, tokenizer: Tokenizer) -> None:
+        self._graph = graph
+        self._tokenizer = tokenizer
+        self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, graph: Path, tokenizer: Path, max_tokens: int, threads: int = 1) -> "TextEncoder":
+        """Open both files.
+
+        Raises:
+            BundleError: One of them can't be read.
+        """
+        try:
+            reader = Tokenizer.from_file(str(tokenizer))
+        except Exception as error:  # the tokenizers package raises bare Exception
+            raise BundleError(f"{tokenizer} can't be read: {error}") from None
+        reader.enable_truncation(max_tokens)
+        reader.no_padding()
+        return cls(Graph.open(graph, "encoder", batch_safe=False, threads=threads), reader)
+
+    def encode(self, texts: Sequence[str], dim: int) -> NDArray[np.float32]:
+        """Unit vectors, float32 [texts, dim]."""
+        vectors = np.zeros((len(texts), dim), np.float32)
+        for place, text in enumerate(texts):
+            vectors[place] = self.encode_one(text)
+        return vectors
+
+    def encode_one(self, text: str) -> NDArray[np.float32]:
+        """Unit vector of one text, float32 [dim], read-only."""
+        text = clean_text(text)
+        with self._lock:
+            vector = self._cache.get(text)
+            if vector is not None:
+                self._cache.move_to_end(text)
+                return vector
+        vector = self.run(self.tokens(text))
+        vector.flags.writeable = False
+        with self._lock:
+            self._cache[text] = vector
+            if len(self._cache) > _CACHED_TEXTS:
+                self._cache.popitem(last=False)
+        return vector
+
+    def tokens(self, text: str) -> list[int]:
+        """Ids of a text's tokens, cut to the encoder's length."""
+        return self._tokenizer.encode(text).ids
+
+    def run(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Unit vector of one tokenised text, float32 [dim], not cached."""
+        ids = np.array([tokens], dtype=np.int64)
+        return self._graph.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]

@@ -1,0 +1,82 @@
+"""What the scorer reads of each candidate beside the vectors: one definition for training and runtime."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+FEATURES = (
+    "tower",
+    "neighbours",
+    "last_neighbour",
+    "last_similarity",
+    "mean_similarity",
+    "query_similarity",
+    "query_given",
+    "popularity",
+    "cold",
+)
+"""Names of the features, in the order in which the scorer's graph takes them."""
+
+_RECENT = 10
+"""Newest items of a history whose mean is compared."""
+
+
+def features(
+    *,
+    user: Floats,
+    vectors: Floats,
+    votes: Floats,
+    last_votes: Floats,
+    popularity: Floats,
+    history: Floats,
+    query: Floats | None,
+) -> Floats:
+    """Features of a request's candidates.
+
+    Args:
+        user: User vector [dim].
+        vectors: Candidates' vectors [count, dim].
+        votes: Sums of the neighbours' votes of the whole history [count].
+        last_votes: Those of its newest item alone [count].
+        popularity: From `scaled_popularity`, [count]; 0 marks a cold item.
+        history: Vectors of the history, oldest first [length, dim]; length may be 0.
+        query: Vector of the query [dim], if there is one.
+
+    Returns:
+        Float32 [count, len(FEATURES)]; what has no source in the request is 0.
+    """
+    table = np.zeros((len(vectors), len(FEATURES)), np.float32)
+    # One product for all similarities: rows of `probes` are the user, the newest item, the recent mean, the query.
+    probes = np.zeros((4, vectors.shape[1]), np.float32)
+    probes[0] = user
+    if len(history):
+        probes[1] = history[-1]
+        probes[2] = history[-_RECENT:].mean(axis=0)
+    if query is not None:
+        probes[3] = query
+        table[:, 6] = 1
+    similarities = vectors @ probes.T
+    table[:, 0] = similarities[:, 0]
+    table[:, 1] = damped(votes)
+    table[:, 2] = damped(last_votes)
+    table[:, 3:6] = similarities[:, 1:]
+    table[:, 7] = popularity
+    table[:, 8] = popularity == 0
+    return table
+
+
+def damped(sums: Floats) -> Floats:
+    """sign(x) sqrt|x|: votes are heavy-tailed, and the scorer is nearly linear."""
+    return np.sign(sums) * np.sqrt(np.abs(sums))
+
+
+def scaled_popularity(counts: NDArray[np.int32]) -> Floats:
+    """log(1 + count) as a share of the largest; 0 only for items without interactions.
+
+    Example:
+        >>> scaled_popularity(np.array([0, 1, 3])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    logs = np.log1p(counts.astype(np.float32))
+    return logs / max(float(logs.max(initial=0.0)), 1e-12)

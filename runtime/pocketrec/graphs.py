@@ -1,0 +1,72 @@
+"""ONNX sessions, opened the same way everywhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pocketrec.errors import BundleError
+from pocketrec.threads import available_cores
+
+INPUTS = {
+    "encoder": ("input_ids", "attention_mask"),
+    "user": ("vectors", "kinds", "mask"),
+    "scorer": ("user", "candidates", "features"),
+}
+"""Names of each graph's inputs, by role."""
+
+
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Open a graph for low latency: given threads that don't spin when idle, memory that fits changing shapes.
+
+    Args:
+        path: ONNX file.
+        threads: Threads inside one operator, at most what this process may use.
+
+    Raises:
+        ValueError: `threads` is less than 1.
+        BundleError: onnxruntime can't read the file.
+    """
+    if threads < 1:
+        raise ValueError(f"threads={threads}: at least 1 is needed")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(threads, available_cores())
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_mem_pattern = False  # patterns are kept for every shape met, and lengths differ
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own kinds, all of them Exception
+        raise BundleError(f"{path} can't be opened: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One opened graph of a bundle, with one output."""
+
+    session: onnxruntime.InferenceSession
+    batch_safe: bool
+    """Whether rows may share a run: if not, a row's answer would depend on its batch mates."""
+
+    @classmethod
+    def open(cls, path: Path, role: str, batch_safe: bool, threads: int = 1) -> "Graph":
+        """Open a graph and check that it has its role's inputs.
+
+        Raises:
+            BundleError: The file can't be read, or its inputs are others.
+        """
+        session = open_session(path, threads)
+        found = tuple(value.name for value in session.get_inputs())
+        if found != INPUTS[role]:
+            raise BundleError(f"{path} has inputs {', '.join(found)}; a {role} graph has {', '.join(INPUTS[role])}")
+        return cls(session, batch_safe)
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """The output for one feed."""
+        output: NDArray[np.float32] = self.session.run(None, inputs)[0]
+        return output

@@ -1,0 +1,106 @@
+"""The catalogue as it stands now: the bundle's items under the overlay's changes, as one range of rows.
+
+Rows below `len(catalogue)` are the bundle's; those above are items of the overlay. An item that the overlay replaced has
+a row of each kind: the bundle's is hidden, and its behaviour (votes, popularity) goes on under the new row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec.bundle import Bundle
+from pocketrec.items import Item
+from pocketrec.overlay import Changes
+from pocketrec.rules import Rules
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCatalogue:
+    """One unchanging view of all items; a request works on one from start to end."""
+
+    bundle: Bundle
+    changes: Changes
+    visible: Mask | None
+    """Bundle rows that are neither removed nor replaced; None if all are."""
+    added: dict[str, int]
+    """Row of each item of the overlay."""
+    origins: Rows
+    """For each item of the overlay the bundle's row that it replaces, or -1."""
+
+    @classmethod
+    def of(cls, bundle: Bundle, changes: Changes) -> "LiveCatalogue":
+        """Lay changes over a bundle."""
+        rows, size = bundle.catalogue.rows, len(bundle.catalogue)
+        origins = np.array([rows.get(item.id, -1) for item in changes.items], dtype=np.int32)
+        hidden = [rows[id] for id in changes.removed if id in rows] + origins[origins >= 0].tolist()
+        visible = None
+        if hidden:
+            visible = np.ones(size, np.bool_)
+            visible[hidden] = False
+        added = {item.id: size + place for place, item in enumerate(changes.items)}
+        return cls(bundle, changes, visible, added, origins)
+
+    def row(self, id: str) -> int | None:
+        """Row of an item that exists now."""
+        row = self.added.get(id)
+        if row is not None:
+            return row
+        row = self.bundle.catalogue.rows.get(id)
+        return row if row is not None and (self.visible is None or self.visible[row]) else None
+
+    def rows_of(self, ids: Sequence[str]) -> Rows:
+        """Rows of a history's items: unknown ones are left out, removed ones still tell what the person likes."""
+        base, added = self.bundle.catalogue.rows, self.added
+        found = [added.get(id, base.get(id)) for id in ids] if added else [base.get(id) for id in ids]
+        return np.array([row for row in found if row is not None], dtype=np.int32)
+
+    def id(self, row: int) -> str:
+        """Id of a row."""
+        size = len(self.bundle.catalogue)
+        return self.bundle.catalogue.ids[row] if row < size else self.changes.items[row - size].id
+
+    def item(self, row: int) -> Item:
+        """Item of a row."""
+        size = len(self.bundle.catalogue)
+        return self.bundle.catalogue.item(row) if row < size else self.changes.items[row - size]
+
+    def vectors(self, rows: Rows) -> Floats:
+        """Vectors of rows, float32 [rows, dim]."""
+        base = self.bundle.index.vectors
+        if not self.added:
+            return base[rows]
+        vectors = base[np.minimum(rows, len(base) - 1)]
+        late = rows >= len(base)
+        vectors[late] = self.changes.vectors[rows[late] - len(base)]
+        return vectors
+
+    def origin(self, rows: Rows) -> Rows:
+        """Bundle's rows by which votes and popularity are looked up; -1 for items that the bundle never had."""
+        if not self.added:
+            return rows
+        size = len(self.bundle.catalogue)
+        origins = rows.copy()
+        late = rows >= size
+        origins[late] = self.origins[rows[late] - size]
+        return origins
+
+    def allowed(self, rules: Rules) -> Mask | None:
+        """Bundle rows that are visible and meet the rules; None if all do."""
+        mask = rules.mask(self.bundle.catalogue)
+        if mask is None or self.visible is None:
+            return mask if self.visible is None else self.visible
+        return mask & self.visible
+
+    def added_rows(self, rules: Rules) -> Rows:
+        """Rows of the overlay's items that meet the rules."""
+        if not self.added:
+            return np.zeros(0, np.int32)
+        size = len(self.bundle.catalogue)
+        met = [size + place for place, item in enumerate(self.changes.items) if rules.allow(item)]
+        return np.array(met, dtype=np.int32)

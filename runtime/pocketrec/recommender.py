@@ -1,0 +1,427 @@
+"""The recommender: everything a request passes through, on one page.
+
+history ids -> rows -> vectors; query and context -> encoder; user tower; candidates from the index and the history's
+neighbours, under the request's rules; features -> scorer; diversity; the best k, with reasons.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec.bundle import Bundle
+from pocketrec.diversity import diversify
+from pocketrec.features import features
+from pocketrec.items import Item, Recommendation
+from pocketrec.live import LiveCatalogue
+from pocketrec.manifest import Manifest
+from pocketrec.neighbours import votes_at
+from pocketrec.overlay import Overlay
+from pocketrec.reasons import reasons_for
+from pocketrec.retrieval import retrieve
+from pocketrec.rules import Condition, Mask, Rules
+from pocketrec.session import Session
+from pocketrec.text import clean_text
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int32]
+
+_ITEM, _QUERY, _CONTEXT = 0, 1, 2
+"""Kinds of token that the user tower knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a person did and asked for, in the space of vectors."""
+
+    history: Rows
+    """The newest items, as many as the tower reads."""
+    tokens: Floats
+    """[tokens, dim]: context, history, query."""
+    kinds: NDArray[np.int64]
+    query: Floats | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """Which items may be recommended."""
+
+    mask: Mask | None
+    """Over the bundle's rows; None for all."""
+    added: Rows
+    """Rows of the overlay's items."""
+    without: Rows
+    """A few rows to leave out all the same: the history, and what the caller excludes."""
+
+
+class Recommender:
+    """Recommends from a bundle. Safe to use from several threads; one is enough for thousands of requests a second.
+
+    Example:
+        ```python
+        rec = Recommender.load("bundle/", overlay="state/")
+        rec.recommend(history=["85123A", "71053"], k=10)
+        rec.recommend(query="gift for a tea lover", where={"categories": "kitchen"})
+        ```
+    """
+
+    def __init__(self, bundle: Bundle, overlay: Overlay) -> None:
+        self._bundle = bundle
+        self._overlay = overlay
+        self._live = LiveCatalogue.of(bundle, overlay.changes())
+        self._by_popularity = np.argsort(-bundle.popularity[:-1], kind="stable").astype(np.int32)
+        self._writing = threading.Lock()
+
+    @classmethod
+    def load(cls, bundle: str | Path, overlay: str | Path | None = None, threads: int = 1) -> "Recommender":
+        """Open a bundle.
+
+        Args:
+            bundle: Folder that `pocketrec export` wrote.
+            overlay: Folder that keeps `upsert` and `remove`; without it they last as long as this object.
+            threads: For the graphs; one gives the best latency for one request at a time.
+
+        Raises:
+            BundleError: A file of the bundle is missing, altered, or of a newer format.
+            OverlayError: The overlay's file is none, or damaged.
+        """
+        opened = Bundle.open(Path(bundle), threads)
+
+        def read(items: Sequence[Item]) -> Floats:
+            return _read_items(opened, items)
+
+        folder = None if overlay is None else Path(overlay)
+        return cls(opened, Overlay.open(folder, opened.reading, opened.manifest.dim, read))
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self._bundle.manifest
+
+    def __len__(self) -> int:
+        """Number of items that can be recommended now."""
+        live = self._live
+        base = len(live.bundle.catalogue) if live.visible is None else int(np.count_nonzero(live.visible))
+        return base + len(live.added)
+
+    # ------------------------------------------------------------------------------------------------- the hot path
+
+    def recommend(
+        self,
+        history: Iterable[str] = (),
+        *,
+        query: str | None = None,
+        context: str | None = None,
+        k: int = 10,
+        where: Mapping[str, Condition] | None = None,
+        exclude: Iterable[str] = (),
+        allow_seen: bool = False,
+        diversity: float = 0.0,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """The best k items for a person, best first; fewer only if fewer are allowed.
+
+        Args:
+            history: Ids of what the person took, oldest first. Ids that the catalogue doesn't know are passed over.
+            query: What the person typed.
+            context: What is known of the moment: "christmas, on mobile".
+            k: Length of the answer.
+            where: Field to value, to several values of which any will do, or to a range `{"min": 10, "max": 20}`.
+            exclude: Ids that must not appear.
+            allow_seen: Whether items of the history may appear.
+            diversity: From 0, by score alone, to 1, by variety alone.
+            explain: Fill in reasons.
+
+        Raises:
+            ValueError: An argument out of range, or a field in `where` that no item has.
+        """
+        _check_k(k)
+        if not 0 <= diversity <= 1:
+            raise ValueError(f"diversity must lie in 0..1, not {diversity!r}")
+        live, ids = self._live, _ids(history, "history")
+        request = self._read(live, ids, query, context)
+        allowed = self._allow(live, ids, where, exclude, allow_seen)
+        rows, scores = self._rank(live, request, allowed, k if diversity == 0 else max(5 * k, 50))
+        if diversity > 0:
+            taken = diversify(scores, live.vectors(rows), k, diversity)
+            rows, scores = rows[taken], scores[taken]
+        return self._present(live, request, rows, scores, explain)
+
+    def _rank(self, live: LiveCatalogue, request: _Request, allowed: _Allowed, k: int) -> tuple[Rows, Floats]:
+        """Rows and scores of the best k."""
+        if not len(request.tokens):
+            return self._most_popular(live, allowed, k)
+        user, voted = self._user(live, request)
+        count = max(self._bundle.manifest.candidates, k)
+        rows = retrieve(user, voted, self._bundle.index, count, allowed.without, allowed.mask)
+        if len(allowed.added):
+            rows = np.concatenate([rows, _nearest(live, allowed.added, user, count)])
+        scores = self._score(live, request, user, voted, rows)
+        best = np.argsort(-scores, kind="stable")[:k]
+        return rows[best], scores[best]
+
+    def _user(self, live: LiveCatalogue, request: _Request) -> tuple[Floats, tuple[Rows, Floats]]:
+        """The tower's user vector, and the votes of the history's neighbours."""
+        mask = np.ones((1, len(request.tokens)), np.float32)
+        feed = {"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": mask}
+        sources = live.origin(request.history)
+        return self._bundle.user.run(feed)[0], self._bundle.neighbours.votes(sources[sources >= 0])
+
+    def _score(
+        self, live: LiveCatalogue, request: _Request, user: Floats, voted: tuple[Rows, Floats], rows: Rows
+    ) -> Floats:
+        """The scorer's word on candidates."""
+        vectors, origins = live.vectors(rows), live.origin(rows)
+        newest = live.origin(request.history[-1:])
+        table = features(
+            user=user,
+            vectors=vectors,
+            votes=votes_at(origins, voted),
+            last_votes=votes_at(origins, self._bundle.neighbours.votes(newest[newest >= 0])),
+            popularity=self._bundle.popularity[origins],
+            history=live.vectors(request.history[-10:]),
+            query=request.query,
+        )
+        return self._bundle.scorer.run({"user": user[None], "candidates": vectors[None], "features": table[None]})[0]
+
+    def _read(
+        self, live: LiveCatalogue, history: Sequence[str], query: str | None, context: str | None
+    ) -> _Request:
+        """Ids and texts to vectors."""
+        rows = live.rows_of(history)[-self._bundle.manifest.history :]
+        tokens, kinds = live.vectors(rows), [_ITEM] * len(rows)
+        if context is not None:
+            said = self._bundle.encoder.encode_one(_text(context, "context"))
+            tokens, kinds = np.concatenate([said[None], tokens]), [_CONTEXT, *kinds]
+        if query is None:
+            return _Request(rows, tokens, np.array(kinds, np.int64), None)
+        asked = self._bundle.encoder.encode_one(_text(query, "query"))
+        return _Request(rows, np.concatenate([tokens, asked[None]]), np.array([*kinds, _QUERY], np.int64), asked)
+
+    def _allow(
+        self,
+        live: LiveCatalogue,
+        history: Sequence[str],
+        where: Mapping[str, Condition] | None,
+        exclude: Iterable[str],
+        allow_seen: bool,
+    ) -> _Allowed:
+        """The request's rules as rows."""
+        rules = Rules.of(where, self._fields(live)) if where else Rules(())
+        out = _ids(exclude, "exclude")
+        without = live.rows_of(out if allow_seen else [*out, *history])
+        added = live.added_rows(rules)
+        size = len(live.bundle.catalogue)
+        return _Allowed(live.allowed(rules), added[~np.isin(added, without)], without[without < size])
+
+    def _most_popular(self, live: LiveCatalogue, allowed: _Allowed, k: int) -> tuple[Rows, Floats]:
+        """For a request that says nothing about the person."""
+        keep = np.ones(len(self._by_popularity), np.bool_) if allowed.mask is None else allowed.mask.copy()
+        keep[allowed.without] = False
+        rows = np.concatenate([self._by_popularity[keep[self._by_popularity]], allowed.added])
+        scores = self._bundle.popularity[live.origin(rows)]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return rows[best], scores[best]
+
+    def _present(
+        self, live: LiveCatalogue, request: _Request, rows: Rows, scores: Floats, explain: bool
+    ) -> list[Recommendation]:
+        """Rows as the caller sees them."""
+        reasons = (
+            [
+                reasons_for(live, row, vector, request.history, request.query)
+                for row, vector in zip(rows.tolist(), live.vectors(rows), strict=True)
+            ]
+            if explain
+            else [()] * len(rows)
+        )
+        return [
+            Recommendation(id=item.id, score=score, item=item, reasons=why)
+            for item, score, why in zip(map(live.item, rows.tolist()), scores.tolist(), reasons, strict=True)
+        ]
+
+    # ------------------------------------------------------------------------------------------------- other questions
+
+    def rank(
+        self,
+        history: Iterable[str] = (),
+        *,
+        query: str | None = None,
+        context: str | None = None,
+        k: int = 10,
+        allow_seen: bool = False,
+    ) -> list[str]:
+        """Ids of the best k items: `recommend` without rules, reasons and the items themselves."""
+        _check_k(k)
+        live, ids = self._live, _ids(history, "history")
+        request = self._read(live, ids, query, context)
+        rows, _ = self._rank(live, request, self._allow(live, ids, None, (), allow_seen), k)
+        return [live.id(row) for row in rows.tolist()]
+
+    def recommend_many(
+        self,
+        histories: Iterable[Iterable[str]],
+        *,
+        k: int = 10,
+        where: Mapping[str, Condition] | None = None,
+        allow_seen: bool = False,
+    ) -> list[list[Recommendation]]:
+        """`recommend` for many histories, on one view of the catalogue; each answer is the one it gets alone."""
+        _check_k(k)
+        live = self._live
+        answers = []
+        for history in histories:
+            ids = _ids(history, "history")
+            request = self._read(live, ids, None, None)
+            rows, scores = self._rank(live, request, self._allow(live, ids, where, (), allow_seen), k)
+            answers.append(self._present(live, request, rows, scores, explain=False))
+        return answers
+
+    def similar(self, id: str, *, k: int = 10, where: Mapping[str, Condition] | None = None) -> list[Recommendation]:
+        """The k items nearest to an item by vector: alike in text and in who takes them.
+
+        Raises:
+            ValueError: The catalogue has no such item.
+        """
+        _check_k(k)
+        live = self._live
+        row = live.row(id)
+        if row is None:
+            raise ValueError(f"no item has the id {id!r}")
+        vector = live.vectors(np.array([row], np.int32))[0]
+        allowed = self._allow(live, [id], where, (), allow_seen=False)
+        rows = self._bundle.index.search(vector, k, allowed.without, allowed.mask)
+        rows = np.concatenate([rows, _nearest(live, allowed.added, vector, k)])
+        scores = live.vectors(rows) @ vector
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [
+            Recommendation(id=item.id, score=score, item=item)
+            for item, score in zip(map(live.item, rows[best].tolist()), scores[best].tolist(), strict=True)
+        ]
+
+    def score(
+        self,
+        history: Iterable[str],
+        candidates: Iterable[str],
+        *,
+        query: str | None = None,
+        context: str | None = None,
+    ) -> list[float]:
+        """The scores of given items for a person, in their order: those that `recommend` would rank them by.
+
+        Raises:
+            ValueError: A candidate that the catalogue doesn't have; or nothing is known of the person.
+        """
+        live = self._live
+        request = self._read(live, _ids(history, "history"), query, context)
+        wanted = _ids(candidates, "candidates")
+        found = [live.row(id) for id in wanted]
+        unknown = [id for id, row in zip(wanted, found, strict=True) if row is None]
+        if unknown:
+            raise ValueError(f"candidates: no item has the id {unknown[0]!r}")
+        rows = np.array(found, dtype=np.int32)
+        if not len(rows):
+            return []
+        if not len(request.tokens):
+            return [float(score) for score in self._bundle.popularity[live.origin(rows)]]
+        user, voted = self._user(live, request)
+        return [float(score) for score in self._score(live, request, user, voted, rows)]
+
+    def encode(self, texts: Iterable[str]) -> Floats:
+        """Unit vectors of texts in the space of items and users, float32 [texts, dim]."""
+        if isinstance(texts, str):
+            raise TypeError(f"texts must be a list of strings, not the one string {texts!r}")
+        return self._bundle.encoder.encode([_text(text, "texts") for text in texts], self._bundle.manifest.dim)
+
+    def session(self, history: Iterable[str] = ()) -> Session:
+        """A visit whose history grows with `observe`."""
+        return Session(self, _ids(history, "history"))
+
+    # ------------------------------------------------------------------------------------------------- changes
+
+    def upsert(self, items: Iterable[Item]) -> None:
+        """Add items, or replace those with the same id. They can be recommended when this returns, and are on disk.
+
+        Raises:
+            TypeError: Something that is no `Item`.
+            ValueError: An item without id or title, or two with one id. Nothing is stored then.
+        """
+        changed = list(items)
+        for item in changed:
+            _check_item(item)
+        ids = [item.id for item in changed]
+        if len(set(ids)) < len(ids):
+            twice = next(id for id in ids if ids.count(id) > 1)
+            raise ValueError(f"two items have the id {twice!r}; ids must be unique")
+        vectors = _read_items(self._bundle, changed)
+        with self._writing:
+            self._overlay.upsert(changed, vectors)
+            self._live = LiveCatalogue.of(self._bundle, self._overlay.changes())
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Take items out of the catalogue; ids that it doesn't have are no error. On disk when this returns."""
+        gone = _ids(ids, "ids")
+        with self._writing:
+            self._overlay.remove(gone)
+            self._live = LiveCatalogue.of(self._bundle, self._overlay.changes())
+
+    def close(self) -> None:
+        """Close the overlay's file."""
+        self._overlay.close()
+
+    def _fields(self, live: LiveCatalogue) -> set[str]:
+        added = {field for item in live.changes.items for field in item.attributes}
+        return added.union(live.bundle.catalogue.fields)
+
+
+def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
+    """Vectors of items by their text; one that reads as it did at export keeps the vector that behaviour gave it."""
+    template, catalogue = bundle.manifest.encoder.template, bundle.catalogue
+    vectors = np.zeros((len(items), bundle.manifest.dim), np.float32)
+    for place, item in enumerate(items):
+        text, row = template.render(item), catalogue.rows.get(item.id)
+        if row is not None and template.render(catalogue.item(row)) == text:
+            vectors[place] = bundle.index.vectors[row]
+        else:
+            vectors[place] = bundle.encoder.encode_one(text)
+    return vectors
+
+
+def _nearest(live: LiveCatalogue, rows: Rows, vector: Floats, count: int) -> Rows:
+    """The `count` rows whose vectors are nearest, in any order."""
+    if len(rows) <= count:
+        return rows
+    return rows[np.argpartition(-(live.vectors(rows) @ vector), count)[:count]]
+
+
+def _ids(values: Iterable[str], name: str) -> list[str]:
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list of ids, not the one string {values!r}")
+    ids = list(values)
+    for id in ids:
+        if not isinstance(id, str):
+            raise TypeError(f"{name} must hold ids as strings, not {type(id).__name__}: {id!r}")
+    return ids
+
+
+def _text(value: str, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {type(value).__name__}: {value!r}")
+    if not clean_text(value):
+        raise ValueError(f"{name} is empty; leave it out or pass None")
+    return value
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+
+
+def _check_item(item: Item) -> None:
+    if not isinstance(item, Item):
+        raise TypeError(f"upsert takes Items, not {type(item).__name__}: {item!r}")
+    if not item.id or not clean_text(item.title):
+        raise ValueError(f"an item needs an id and a title: {item!r}")

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_data import dataset_of
+
+from pocketrec.errors import DataError
+from pocketrec_training.dataset import dataset_digest
+from pocketrec_training.evaluate.splits import folds, global_time, leave_last_out, make_split
+
+HISTORIES = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=8), min_size=1, max_size=8)
+DATED = st.lists(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=1, max_size=8), min_size=2, max_size=8
+)
+
+
+def lists(arrays):
+    return [array.tolist() for array in arrays]
+
+
+def test_last_is_test_and_last_but_one_is_validation():
+    split = leave_last_out(dataset_of([[1, 2, 3, 4], [5, 6]], items=7))
+    assert lists(split.fit) == [[1, 2], [5, 6]]
+    assert (lists(split.validation.histories), lists(split.validation.targets)) == ([[1, 2]], [[3]])
+    assert (lists(split.test.histories), lists(split.test.targets)) == ([[1, 2, 3]], [[4]])
+    assert split.test.users.tolist() == [0]
+
+
+@given(HISTORIES)
+def test_leave_last_out_neither_loses_nor_repeats_an_interaction(histories):
+    split = leave_last_out(dataset_of(histories, items=10))
+    rebuilt = dict(enumerate(lists(split.fit)))
+    for held_out in (split.validation, split.test):
+        for user, history, target in zip(held_out.users, held_out.histories, held_out.targets, strict=True):
+            assert history.tolist() == rebuilt[int(user)]
+            rebuilt[int(user)] = rebuilt[int(user)] + target.tolist()
+    assert [rebuilt[user] for user in range(len(histories))] == histories
+
+
+def test_a_repeated_last_item_stays_a_target():
+    split = leave_last_out(dataset_of([[1, 2, 3, 1]], items=4))
+    assert lists(split.test.targets) == [[1]]
+
+
+def test_global_time_cuts_all_users_at_the_same_moments():
+    times = [[0, 1, 2, 8, 9], [3, 4, 5, 6, 7]]
+    split = global_time(dataset_of([[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]], 10, times), 0.2, 0.2)
+    assert lists(split.fit) == [[0, 1, 2], [5, 6, 7]]
+    assert lists(split.validation.targets) == [[8, 9]]
+    assert (lists(split.test.histories), lists(split.test.targets)) == ([[0, 1, 2]], [[3, 4]])
+
+
+def test_global_time_asks_only_for_what_is_new_and_only_users_with_a_past():
+    times = [[0, 1, 7, 8, 9, 9], [2, 3, 4, 5], [9]]
+    split = global_time(dataset_of([[0, 1, 2, 1, 3, 3], [4, 5, 6, 7], [8]], 9, times), 0.3, 0.2)
+    assert split.test.users.tolist() == [0]
+    assert lists(split.test.targets) == [[3]]
+
+
+@given(DATED)
+def test_nothing_learnt_is_newer_than_anything_tested(events):
+    ordered = [sorted(line) for line in events]
+    times = [[time for time, _ in line] for line in ordered]
+    data = dataset_of([[row for _, row in line] for line in ordered], 10, times)
+    try:
+        split = global_time(data, 0.3, 0.2)
+    except DataError:
+        return
+    newest = max(line[len(rows) - 1] for line, rows in zip(times, split.fit, strict=True) if len(rows))
+    for user, history in zip(split.test.users, split.test.histories, strict=True):
+        assert times[user][len(history)] > newest
+    for history, targets in zip(split.test.histories, split.test.targets, strict=True):
+        assert not set(targets.tolist()) & set(history.tolist())
+        assert len(set(targets.tolist())) == len(targets)
+
+
+def test_global_time_needs_times():
+    with pytest.raises(DataError, match="no timestamps"):
+        make_split(dataset_of([[1, 2, 3]], 4), "global-time")
+
+
+def test_global_time_says_when_one_moment_holds_everything():
+    with pytest.raises(DataError, match="no user has events both before and in"):
+        global_time(dataset_of([[1, 2, 3], [1, 2, 3]], 4, times=[[5, 5, 5], [5, 5, 5]]))
+
+
+@pytest.mark.parametrize(("test_share", "validation_share"), [(0, 0.1), (0.1, 0), (0.6, 0.4), (1.2, 0.1)])
+def test_shares_that_leave_nothing_are_refused(test_share, validation_share):
+    with pytest.raises(ValueError, match="leave something to fit"):
+        global_time(dataset_of([[1, 2, 3]], 4, times=[[1, 2, 3]]), test_share, validation_share)
+
+
+def test_unknown_split_names_the_known_ones():
+    with pytest.raises(ValueError, match=r"'by-luck' is unknown; choose leave-last-out or global-time"):
+        make_split(dataset_of([[1, 2, 3]], 4), "by-luck")
+
+
+def test_users_too_short_for_the_split_are_an_error():
+    with pytest.raises(DataError, match="no user has the three interactions"):
+        make_split(dataset_of([[1, 2], [3]], 4), "leave-last-out")
+
+
+@given(st.integers(2, 5), st.integers(0, 3))
+def test_each_user_is_tested_in_one_fold_and_learnt_from_in_no_such_fold(k, seed):
+    histories = [[user % 7, 8, 9] for user in range(12)] + [[1]]
+    splits = folds(dataset_of(histories, 10), k, seed)
+    tested = np.concatenate([split.test.users for split in splits])
+    assert sorted(tested.tolist()) == list(range(12))
+    for split in splits:
+        assert all(len(split.fit[user]) == 0 for user in split.test.users)
+        assert not set(split.test.users.tolist()) & set(split.validation.users.tolist())
+        assert all(len(split.fit[user]) == 2 for user in split.validation.users)
+        assert len(split.fit[12]) == 1
+
+
+def test_folds_need_users():
+    with pytest.raises(ValueError, match="choose 2 to 2"):
+        folds(dataset_of([[1, 2]] * 4, 3), 3)
+
+
+def test_digest_names_content_whatever_the_order_of_files():
+    data = dataset_of([[1, 2, 3]], 4)
+    card = data.card
+    assert dataset_digest(card) == dataset_digest(
+        type(card)(**{**_fields(card), "files": dict(reversed(card.files.items()))})
+    )
+    assert dataset_digest(card) != dataset_digest(
+        type(card)(**{**_fields(card), "files": {"items.parquet": "c"}})
+    )
+
+
+def _fields(card):
+    return {name: getattr(card, name) for name in card.__struct_fields__}

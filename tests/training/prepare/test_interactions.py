@@ -1,0 +1,75 @@
+from collections import Counter
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pocketrec.errors import DataError
+from pocketrec_training.prepare.interactions import minimum_counts
+
+
+def test_duplicate_rows_are_counted_and_dropped(bench, step):
+    path = bench.file(
+        "log.csv", "user_id,item_id,timestamp,rating\na,x,1,5\na,x,1,5\na,x,2,5\na,x,1,4\nb,x,1,5\n"
+    )
+    card = bench.prepare(path)
+    exact, moment = step(card, "exact duplicates"), step(card, "same user, item and time")
+    assert (exact.dropped, exact.examples) == (1, ("log.csv, line 3: user_id 'a', item_id 'x'",))
+    assert moment.dropped == 1
+    assert bench.table("interactions").rows() == [("a", "x", 1, 4.0), ("a", "x", 2, 5.0), ("b", "x", 1, 5.0)]
+
+
+def test_repeated_events_are_kept_on_request(bench):
+    path = bench.file("log.csv", "user_id,item_id\na,x\na,y\na,x\n")
+    assert bench.prepare(path).interactions == 2
+    bench.prepare(path, duplicates="keep")
+    assert bench.column("interactions", "item_id") == ["x", "y", "x"]
+
+
+def test_rows_with_an_unknown_item_are_counted_and_dropped(bench, step):
+    bench.file("items.csv", "item_id,title\nx,X\ncold,C\n")
+    bench.file("interactions.csv", "user_id,item_id\na,x\na,y\nb, x \n")
+    card = bench.prepare()
+    assert step(card, "unknown items").examples == ("interactions.csv, line 3: user_id 'a', item_id 'y'",)
+    assert (card.users, card.items, card.interactions) == (2, 2, 2)
+
+
+def test_ids_that_never_match_are_an_error_that_shows_one(bench):
+    bench.file("items.csv", "item_id,title\n1,X\n2,Y\n")
+    bench.file("interactions.csv", "user_id,item_id\na,item-1\n")
+    with pytest.raises(
+        DataError, match=r"no interactions are left: 'unknown items' dropped 1 of 1, .*'item-1'"
+    ):
+        bench.prepare()
+
+
+def core_by_hand(pairs, user, item):
+    while True:
+        users, items = Counter(u for u, _ in pairs), Counter(i for _, i in pairs)
+        kept = [(u, i) for u, i in pairs if users[u] >= user and items[i] >= item]
+        if kept == pairs:
+            return kept
+        pairs = kept
+
+
+pairs = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvwxyz")), max_size=40)
+
+
+@settings(deadline=None)
+@given(pairs, st.integers(1, 4), st.integers(1, 4))
+def test_minimum_counts_leave_the_largest_core(log, user, item):
+    table = pl.DataFrame(log, schema={"user_id": pl.String, "item_id": pl.String}, orient="row")
+    assert minimum_counts(table, user, item).rows() == core_by_hand(log, user, item)
+
+
+def test_items_below_the_minimum_leave_the_catalogue_and_are_counted(bench, step):
+    bench.file("items.csv", "item_id,title\nx,X\ny,Y\nz,Z\n")
+    bench.file("interactions.csv", "user_id,item_id\na,x\nb,x\nb,y\n")
+    card = bench.prepare(min_item_count=2)
+    assert bench.column("items", "item_id") == ["x"]
+    assert (step(card, "minimum counts").dropped, step(card, "no interactions left", "items").dropped) == (
+        1,
+        2,
+    )
+    assert card.interactions == 2

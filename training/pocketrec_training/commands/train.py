@@ -1,0 +1,48 @@
+"""`pocketrec train`."""
+
+import argparse
+import time
+from pathlib import Path
+
+from pocketrec.config import load_config
+from pocketrec.results import Machine, Result, installed_versions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--data", type=Path, required=True, metavar="DATASET", help="folder that `prepare` wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, such as training.epochs=10"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="take up a run that was killed")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train and say how good it got on validation users."""
+    from pocketrec_training.dataset import Dataset
+    from pocketrec_training.terminal import show_on_terminal
+    from pocketrec_training.train import TrainConfig, train
+
+    config = load_config(TrainConfig, arguments.config, arguments.set)
+    if not arguments.quiet:
+        show_on_terminal()
+    started = time.perf_counter()
+    model = train(Dataset.load(arguments.data), arguments.out, config, arguments.seed, arguments.resume)
+    result = Result(
+        name=model.card.name,
+        command="train",
+        machine=Machine.here(),
+        versions=installed_versions(),
+        seeds=(arguments.seed,),
+        duration_s=round(time.perf_counter() - started, 3),
+        metrics=model.card.validation,
+        notes={"split": model.card.split, "figures": "validation users; test users stay untouched"},
+    )
+    print(f"Trained {model.card.kind} on {model.card.name} in {result.duration_s:.0f} s -> {arguments.out}")
+    for name, value in model.card.validation.items():
+        print(f"  validation {name:<22} {value:.4f}")
+    if arguments.json:
+        result.write(arguments.json)

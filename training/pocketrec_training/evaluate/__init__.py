@@ -1,0 +1,1 @@
+"""How good a model or a bundle is, and against what."""

@@ -1,0 +1,42 @@
+"""All baselines, fitted one after the other as they are asked for, so that one is in memory at a time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec_training.evaluate.baselines.ease import MAX_ITEMS, Ease
+from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
+from pocketrec_training.evaluate.baselines.item_knn import ItemKnn
+from pocketrec_training.evaluate.baselines.markov import Markov
+from pocketrec_training.evaluate.baselines.matrix_factorisation import MatrixFactorisation
+from pocketrec_training.evaluate.baselines.popularity import Popularity
+from pocketrec_training.evaluate.baselines.tf_idf import TfIdf
+from pocketrec_training.evaluate.ranker import Ranker
+from pocketrec_training.evaluate.splits import Split
+
+
+def fit_baselines(
+    split: Split, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, seed: int = 0
+) -> Iterator[tuple[str, Ranker]]:
+    """Fit every baseline on what models may learn from.
+
+    Args:
+        split: Its `fit` is read, nothing else.
+        texts: Text of each item.
+        vectors: Unit vectors of the texts from a pretrained encoder; without them there is no `frozen-text`.
+        seed: Of matrix factorisation, the only one that starts at random.
+
+    Yields:
+        Names and rankers. EASE is left out where the catalogue is beyond its `MAX_ITEMS`.
+    """
+    items, popularity = len(texts), split.popularity(len(texts))
+    yield "popularity", Popularity.fit(split.fit, items)
+    yield "item-knn", ItemKnn.fit(split.fit, items)
+    if items <= MAX_ITEMS:
+        yield "ease", Ease.fit(split.fit, items)
+    yield "markov", Markov.fit(split.fit, items)
+    yield "tf-idf", TfIdf.fit(texts, popularity)
+    if vectors is not None:
+        yield "frozen-text", FrozenText.fit(vectors, popularity)
+    yield "matrix-factorisation", MatrixFactorisation.fit(split.fit, items, seed=seed)

@@ -1,0 +1,69 @@
+"""From measurements to the figures of a result: means, intervals, and what lies beyond chance."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pocketrec_export.rankings import Interval, paired_bootstrap
+from pocketrec_training.evaluate.measurement import Measurement, Yardstick
+from pocketrec_training.evaluate.ranker import Ranker
+from pocketrec_training.evaluate.significance import holm, permutation_test
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The measured part of a `pocketrec.results.Result`, in its keys."""
+
+    metrics: dict[str, float]
+    """`ndcg@10` of the main subject, `NAME/ndcg@10` of others, `over/NAME/ndcg@10` the main one's lead."""
+    intervals: dict[str, Interval]
+    """95 %, keyed as `metrics`; of baselines those of NDCG and recall, as `NAME/ndcg@10`."""
+    baselines: dict[str, dict[str, float]]
+    notes: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, subjects: Mapping[str, Measurement], baselines: Mapping[str, Measurement], seed: int = 0
+    ) -> "Figures":
+        """Sum up.
+
+        Args:
+            subjects: What the evaluation is about, the main one first.
+            baselines: What it is compared with, on the same cases.
+            seed: Of bootstrap and permutations.
+        """
+        (main, first), *others = subjects.items()
+        metrics, intervals = first.metrics(), first.intervals(seed)
+        for name, measured in others:
+            metrics |= {f"{name}/{key}": value for key, value in measured.metrics().items()}
+            intervals |= {f"{name}/{key}": pair for key, pair in measured.intervals(seed).items()}
+        shown = (f"ndcg@{first.at}", f"recall@{first.at}")
+        for name, measured in baselines.items():
+            found = measured.intervals(seed)
+            intervals |= {f"{name}/{key}": found[key] for key in shown}
+        key = f"ndcg@{first.at}"
+        own, p_values = first.values[key], {}
+        for name, measured in (*others, *baselines.items()):
+            lead = paired_bootstrap(own, measured.values[key], seed=seed)
+            metrics |= {f"over/{name}/{key}": lead.mean, f"over/{name}/relative/{key}": lead.relative}
+            intervals |= {
+                f"over/{name}/{key}": lead.interval,
+                f"over/{name}/relative/{key}": lead.relative_interval,
+            }
+            p_values[name] = permutation_test(own, measured.values[key], seed=seed)
+        sizes = ", ".join(f"{name} {int(mask.sum())}" for name, mask in first.slices.items())
+        notes = {"subject": main, "cases": str(len(own)), "cases by slice": sizes}
+        if p_values:
+            said = ", ".join(f"{name} {value:.2g}" for name, value in holm(p_values).items())
+            notes["p of equal means"] = f"{key}, paired randomisation test, Holm-adjusted: {said}"
+        return cls(metrics, intervals, {name: m.metrics() for name, m in baselines.items()}, notes)
+
+
+def measure_all(
+    rankers: Iterable[tuple[str, Ranker]], yardstick: Yardstick, unmasked: bool = False
+) -> dict[str, Measurement]:
+    """Measure rankers one after the other; of those that are made as they are asked for, one is in memory."""
+    measured = {}
+    for name, ranker in rankers:
+        measured[name] = Measurement.of(ranker, yardstick, unmasked)
+        del ranker
+    return measured

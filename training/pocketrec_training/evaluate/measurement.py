@@ -1,0 +1,129 @@
+"""All figures of one ranker on one set of cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec_export.held_out import HeldOut
+from pocketrec_export.rankings import Interval, bootstrap_intervals
+from pocketrec_training.evaluate.metrics import Values, accuracy, coverage, diversity, gini, novelty
+from pocketrec_training.evaluate.ranker import Ranker
+from pocketrec_training.evaluate.slices import slices
+from pocketrec_training.evaluate.splits import Split
+
+CUTOFFS = (5, 10, 20)
+"""Accuracy is measured at these cutoffs, and at the one asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What every ranker is measured by."""
+
+    held_out: HeldOut
+    slices: dict[str, NDArray[np.bool_]]
+    """Masks of cases, by name."""
+    takers: NDArray[np.int64]
+    """Users who took each item in the data that models learn from, [items]."""
+    users: int
+    """Number of those users."""
+    vectors: NDArray[np.float32]
+    """Unit vector of each item's text, by which diversity is measured, [items, d]."""
+    at: int
+    """Cutoff of slices, coverage, Gini, novelty and diversity."""
+
+    @classmethod
+    def of(cls, split: Split, vectors: NDArray[np.float32], at: int = 10) -> "Yardstick":
+        """The test cases of a split; `vectors` hold one row for each item."""
+        if at < 1 or at > len(vectors):
+            raise ValueError(f"can't measure at {at}: choose 1 to {len(vectors)}, the number of items")
+        learnt = [np.unique(rows) for rows in split.fit if len(rows)]
+        takers = np.bincount(np.concatenate([*learnt, np.zeros(0, np.int32)]), minlength=len(vectors))
+        popularity = split.popularity(len(vectors))
+        return cls(
+            split.test, slices(split.test, popularity), takers.astype(np.int64), len(learnt), vectors, at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a ranker reached, case by case."""
+
+    values: dict[str, Values]
+    """A value for each case, by key: `ndcg@10`, `novelty@10`, `ndcg@10/unmasked`."""
+    overall: dict[str, float]
+    """Figures that only all cases together have: `coverage@10`, `gini@10`."""
+    slices: dict[str, NDArray[np.bool_]]
+    at: int
+
+    @classmethod
+    def of(cls, ranker: Ranker, yardstick: Yardstick, unmasked: bool = False) -> "Measurement":
+        """Rank all cases and measure.
+
+        Args:
+            ranker: What is measured.
+            yardstick: The cases.
+            unmasked: Also rank with the history's own items allowed, under keys that end in `/unmasked`.
+        """
+        held_out, items, at = yardstick.held_out, len(yardstick.vectors), yardstick.at
+        cutoffs = sorted(k for k in {*CUTOFFS, at} if k <= items)
+        ranked = ranker.rank(held_out.histories, cutoffs[-1])
+        values = accuracy(ranked, held_out.targets, cutoffs)
+        values[f"novelty@{at}"] = novelty(ranked[:, :at], yardstick.takers, yardstick.users)
+        values[f"diversity@{at}"] = diversity(ranked[:, :at], yardstick.vectors)
+        if unmasked:
+            free = accuracy(
+                ranker.rank(held_out.histories, cutoffs[-1], allow_seen=True), held_out.targets, cutoffs
+            )
+            values |= {f"{key}/unmasked": value for key, value in free.items()}
+        return cls(
+            values=values,
+            overall={
+                f"coverage@{at}": coverage(ranked[:, :at], items),
+                f"gini@{at}": gini(ranked[:, :at], items),
+            },
+            slices=yardstick.slices,
+            at=at,
+        )
+
+    @classmethod
+    def joined(cls, folds: Sequence["Measurement"]) -> "Measurement":
+        """Folds as one: cases side by side, overall figures averaged."""
+        first = folds[0]
+        return cls(
+            values={key: np.concatenate([fold.values[key] for fold in folds]) for key in first.values},
+            overall={key: float(np.mean([fold.overall[key] for fold in folds])) for key in first.overall},
+            slices={key: np.concatenate([fold.slices[key] for fold in folds]) for key in first.slices},
+            at=first.at,
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """Means over all cases and over each slice that has any, and the overall figures."""
+        figures = {key: float(value.mean()) for key, value in self.values.items()}
+        for name, mask in self._filled():
+            figures |= {f"{name}/{key}": float(self.values[key][mask].mean()) for key in self._sliced()}
+        return figures | self.overall
+
+    def intervals(self, seed: int) -> dict[str, Interval]:
+        """95 % bootstrap intervals over cases, for all that has a value per case."""
+        keys = list(self.values)
+        found = bootstrap_intervals(np.stack([self.values[key] for key in keys], axis=1), seed=seed)
+        intervals = dict(zip(keys, found, strict=True))
+        for name, mask in self._filled():
+            keys = self._sliced()
+            found = bootstrap_intervals(np.stack([self.values[key][mask] for key in keys], axis=1), seed=seed)
+            intervals |= {f"{name}/{key}": pair for key, pair in zip(keys, found, strict=True)}
+        return intervals
+
+    def _filled(self) -> list[tuple[str, NDArray[np.bool_]]]:
+        return [(name, mask) for name, mask in self.slices.items() if mask.any()]
+
+    def _sliced(self) -> list[str]:
+        keys = (
+            f"ndcg@{self.at}",
+            f"recall@{self.at}",
+            f"ndcg@{self.at}/unmasked",
+            f"recall@{self.at}/unmasked",
+        )
+        return [key for key in keys if key in self.values]

@@ -1,0 +1,53 @@
+"""Which test cases are the hard ones: cold and rare items, short and long histories."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec_export.held_out import HeldOut
+
+SHORT = 5
+"""Histories up to this length are short."""
+LONG = 20
+"""Histories beyond this length are long."""
+HEAD_SHARE = 0.2
+"""The most popular items that together have this share of interactions are the head."""
+
+
+def head_items(popularity: NDArray[np.int64], share: float = HEAD_SHARE) -> NDArray[np.bool_]:
+    """The fewest most popular items that together have `share` of all interactions, [items].
+
+    Example:
+        >>> head_items(np.array([1, 5, 2, 2]), share=0.6)
+        array([False,  True,  True, False])
+    """
+    order = np.argsort(-popularity, kind="stable")
+    before = np.cumsum(popularity[order]) - popularity[order]
+    head = np.zeros(len(popularity), dtype=np.bool_)
+    head[order[before < share * popularity.sum()]] = True
+    return head & (popularity > 0)
+
+
+def slices(held_out: HeldOut, popularity: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    """Cases by the kind of what they ask for.
+
+        head, tail   whether any target is a head item
+        cold         all targets without an interaction to learn from
+        short, long  histories of at most 5 and of more than 20 interactions
+
+    Args:
+        held_out: The cases.
+        popularity: Interactions with each item that models may learn from, [items].
+
+    Returns:
+        Masks [n] by name; a case can be in several slices or in none.
+    """
+    head = head_items(popularity)
+    in_head = np.array([head[rows].any() for rows in held_out.targets], dtype=np.bool_)
+    lengths = np.array([len(rows) for rows in held_out.histories], dtype=np.int64)
+    return {
+        "head": in_head,
+        "tail": ~in_head,
+        "cold": np.array([not popularity[rows].any() for rows in held_out.targets], dtype=np.bool_),
+        "short": lengths <= SHORT,
+        "long": lengths > LONG,
+    }

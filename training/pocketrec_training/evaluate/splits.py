@@ -1,0 +1,159 @@
+"""Cut a data set into what models may learn from and what they must foresee."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec.errors import DataError
+from pocketrec_export.held_out import HeldOut
+from pocketrec_training.dataset import Dataset
+
+Rows = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One way to cut; validation is for choices, test for the last word."""
+
+    name: str
+    fit: list[Rows]
+    """What models may learn from: item rows of each user of the data set, oldest first; may be empty."""
+    validation: HeldOut
+    test: HeldOut
+
+    def popularity(self, items: int) -> NDArray[np.int64]:
+        """Interactions with each item that models may learn from, [items]."""
+        rows = np.concatenate([*self.fit, np.zeros(0, np.int32)])
+        return np.bincount(rows, minlength=items).astype(np.int64)
+
+
+def leave_last_out(dataset: Dataset) -> Split:
+    """Last interaction of each user for test, last but one for validation, the rest to learn from.
+
+    The history of a test case holds the validation item. Users with fewer than three interactions are learnt
+    from only. A target may be an item that the user had before: it is kept, and is a miss where histories are
+    masked.
+    """
+    whole = dataset.histories()
+    users = np.array([u for u, rows in enumerate(whole) if len(rows) >= 3], dtype=np.int32)
+    return Split(
+        name="leave-last-out",
+        fit=[rows[:-2] if len(rows) >= 3 else rows for rows in whole],
+        validation=_last_of([rows[:-1] for rows in whole], users),
+        test=_last_of(whole, users),
+    )
+
+
+def global_time(dataset: Dataset, test_share: float = 0.1, validation_share: float = 0.1) -> Split:
+    """Cut all users at the same two moments, so that nothing is learnt from the future (Ji et al., TOIS 2023).
+
+    The newest `test_share` of interactions are the test window, the `validation_share` before it the one for
+    validation. Targets are a user's items in the window that are new to them; users with no history
+    before the window, or nothing new in it, make no case.
+
+    Raises:
+        DataError: The data set has no times, or the shares leave a part empty.
+    """
+    if not (0 < test_share < 1 and 0 < validation_share < 1 and test_share + validation_share < 1):
+        raise ValueError(
+            f"shares {test_share} and {validation_share} must be above 0 and leave something to fit"
+        )
+    if not dataset.card.ties.timestamps:
+        raise DataError(
+            f"data set {dataset.card.name} has no timestamps to cut at: use the split leave-last-out"
+        )
+    ordered = np.sort(dataset.times)
+    count = len(ordered)
+    begins_test = ordered[min(count - 1, round(count * (1 - test_share)))]
+    begins_validation = ordered[min(count - 1, round(count * (1 - test_share - validation_share)))]
+    times = np.split(dataset.times, dataset.offsets[1:-1])
+    fit, validation, test = [], _Cases(), _Cases()
+    for user, (rows, moments) in enumerate(zip(dataset.histories(), times, strict=True)):
+        first, second = np.searchsorted(moments, [begins_validation, begins_test])
+        fit.append(rows[:first])
+        validation.add(user, rows[:first], rows[first:second])
+        test.add(user, rows[:second], rows[second:])
+    split = Split("global-time", fit, validation.held_out(), test.held_out())
+    if not (sum(map(len, fit)) and len(split.validation) and len(split.test)):
+        raise DataError(
+            f"data set {dataset.card.name}: no user has events both before and in the last {test_share:.0%} "
+            "of time: use the split leave-last-out"
+        )
+    return split
+
+
+SPLITS: dict[str, Callable[[Dataset], Split]] = {"leave-last-out": leave_last_out, "global-time": global_time}
+
+
+def make_split(dataset: Dataset, name: str) -> Split:
+    """Cut by the name that models and bundles record.
+
+    Raises:
+        ValueError: No such split.
+        DataError: The data set can't be cut that way, or no user is left to test on.
+    """
+    if name not in SPLITS:
+        raise ValueError(f"split {name!r} is unknown; choose {' or '.join(SPLITS)}")
+    split = SPLITS[name](dataset)
+    if not len(split.test):
+        raise DataError(f"data set {dataset.card.name}: no user has the three interactions that {name} needs")
+    return split
+
+
+def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1) -> list[Split]:
+    """k-fold cross-validation by user: each fold's users are strangers to the models that rank for them.
+
+    A fold tests on the last interaction of its users and learns from the whole histories of the others; the
+    last interaction of a `validation_share` of them is kept for validation. Users with fewer than two
+    interactions are learnt from only.
+
+    Raises:
+        ValueError: Fewer than two folds, or more folds than users.
+    """
+    whole = dataset.histories()
+    testable = np.array([u for u, rows in enumerate(whole) if len(rows) >= 2], dtype=np.int32)
+    if not 2 <= k <= len(testable) // 2:
+        raise ValueError(
+            f"can't make {k} folds of {len(testable)} users with two interactions: "
+            f"choose 2 to {len(testable) // 2}"
+        )
+    random = np.random.default_rng(seed)
+    splits = []
+    for number, held in enumerate(np.array_split(random.permutation(testable), k), start=1):
+        others = np.setdiff1d(testable, held)
+        chosen = np.sort(random.choice(others, max(1, round(len(others) * validation_share)), replace=False))
+        fit = list(whole)
+        for user in held:
+            fit[user] = whole[user][:0]
+        for user in chosen:
+            fit[user] = whole[user][:-1]
+        splits.append(
+            Split(f"fold {number} of {k}", fit, _last_of(whole, chosen), _last_of(whole, np.sort(held)))
+        )
+    return splits
+
+
+class _Cases:
+    """Collects cases whose targets are new to the user."""
+
+    def __init__(self) -> None:
+        self.users: list[int] = []
+        self.histories: list[Rows] = []
+        self.targets: list[Rows] = []
+
+    def add(self, user: int, history: Rows, window: Rows) -> None:
+        new = window[np.sort(np.unique(window, return_index=True)[1])]
+        new = new[~np.isin(new, history)]
+        if len(history) and len(new):
+            self.users.append(user)
+            self.histories.append(history)
+            self.targets.append(new)
+
+    def held_out(self) -> HeldOut:
+        return HeldOut(np.array(self.users, dtype=np.int32), self.histories, self.targets)
+
+
+def _last_of(histories: list[Rows], users: NDArray[np.int32]) -> HeldOut:
+    return HeldOut(users, [histories[u][:-1] for u in users], [histories[u][-1:] for u in users])

@@ -1,0 +1,61 @@
+"""Item vectors while they are trained: what the text says, plus what behaviour adds."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+class ItemTable(nn.Module):
+    """All items' unit vectors: normalise(normalise(P t + c) + r).
+
+    t is an item's text vector, P and c the projection that becomes part of the encoder, r the item's learned residual.
+    A cold item has no residual and still stands at its text's place.
+
+    Args:
+        text_vectors: Float32 [items, width], from the frozen language model.
+        dim: Length of item vectors.
+    """
+
+    text_vectors: Tensor
+
+    def __init__(self, text_vectors: NDArray[np.float32], dim: int) -> None:
+        super().__init__()
+        self.register_buffer("text_vectors", torch.from_numpy(text_vectors), persistent=False)
+        self.projection = whitening(self.text_vectors, dim)
+        self.residual = nn.Parameter(torch.randn(len(text_vectors), dim) * 0.02)
+
+    def forward(self, cold_share: float = 0.0) -> Tensor:
+        """Unit vectors of all items, float [items, dim].
+
+        Args:
+            cold_share: Share of items, drawn anew, that lose their residual in this pass, so that the text
+                alone stays good for ranking.
+        """
+        residual = self.residual
+        if cold_share > 0:
+            residual = residual * (torch.rand(len(residual), 1) >= cold_share)
+        return F.normalize(self.read(self.text_vectors) + residual, dim=-1)
+
+    def read(self, text_vectors: Tensor) -> Tensor:
+        """Unit vectors of texts alone, float [texts, dim]."""
+        return F.normalize(self.projection(text_vectors), dim=-1)
+
+
+def whitening(text_vectors: Tensor, dim: int) -> nn.Linear:
+    """Projection to the first `dim` principal components, each at unit variance.
+
+    Vectors of one domain's texts lie in a narrow cone; whitening spreads them before training starts
+    (Su et al. 2021, "Whitening sentence representations").
+    """
+    mean = text_vectors.mean(dim=0)
+    _, sizes, axes = torch.linalg.svd(text_vectors - mean, full_matrices=False)
+    rank = min(dim, len(axes))
+    deviations = sizes[:rank] / len(text_vectors) ** 0.5
+    projection = nn.Linear(text_vectors.shape[1], dim)
+    with torch.no_grad():
+        # A little of the original scale keeps directions of hardly any variance from being blown up.
+        projection.weight.zero_()[:rank] = axes[:rank] / (deviations + 0.01)[:, None]
+        projection.bias.copy_(-projection.weight @ mean)
+    return projection

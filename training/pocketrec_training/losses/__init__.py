@@ -1,0 +1,1 @@
+"""Losses, one a module, each with its equation and source."""

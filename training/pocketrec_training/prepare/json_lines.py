@@ -1,0 +1,79 @@
+"""JSON Lines: one object a line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pocketrec_training.prepare.broken import BrokenRows, shown
+from pocketrec_training.prepare.files import open_source
+from pocketrec_training.prepare.raw_table import LINE, Batch
+
+_BATCH = 50_000
+
+
+def read_json_lines(path: Path, broken: BrokenRows) -> Iterator[Batch]:
+    """Read a file in batches of rows; values keep their types, objects inside objects are left out.
+
+    Raises:
+        DataError: Broken rows were not to be skipped.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    with open_source(path) as file:
+        for number, line in enumerate(file.stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = decoder.decode(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                content = shown(line.decode("utf-8", "backslashreplace").strip())
+                broken.add(f"{path.name}, line {number}: {content} is not a JSON object ({error})")
+                continue
+            rows.append(row)
+            numbers.append(number)
+            if len(rows) == _BATCH:
+                yield Batch(_frame(rows, numbers), file.consumed)
+                rows, numbers = [], []
+        yield Batch(_frame(rows, numbers), file.consumed)
+
+
+def _frame(rows: list[dict[str, Any]], numbers: list[int]) -> pl.DataFrame:
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: _series([row.get(name) for row in rows]) for name in names}
+    return pl.DataFrame(
+        {name: series for name, series in columns.items() if series is not None}
+        | {LINE: pl.Series(numbers, dtype=pl.Int64)}
+    )
+
+
+def _series(values: list[Any]) -> pl.Series | None:
+    kinds = {type(value) for value in values if value is not None}
+    if dict in kinds:
+        return None
+    if list in kinds:
+        return pl.Series(
+            [None if value is None else list(_flat(value)) for value in values], dtype=pl.List(pl.String)
+        )
+    if kinds == {bool}:
+        return pl.Series(values, dtype=pl.Boolean)
+    if not kinds:
+        return pl.Series(values, dtype=pl.Null)
+    if kinds <= {int, float} and all(value is None or abs(value) < 2**63 for value in values):
+        return pl.Series(values, dtype=pl.Int64 if kinds == {int} else pl.Float64, strict=False)
+    return pl.Series([None if value is None else _text(value) for value in values], dtype=pl.String)
+
+
+def _flat(value: object) -> Iterator[str]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _flat(part)
+    elif value is not None and not isinstance(value, dict):
+        yield _text(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

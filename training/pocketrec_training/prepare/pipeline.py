@@ -1,0 +1,202 @@
+"""The whole of prepare: a source in, a data set out, every change counted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import polars as pl
+
+from pocketrec.digest import file_digest
+from pocketrec.errors import ConfigError, DataError
+from pocketrec.progress import progress
+from pocketrec.staging import staged_folder
+from pocketrec_training.dataset import FORMAT, DatasetCard, Step
+from pocketrec_training.prepare.columns import ColumnMap, check_chosen, map_columns
+from pocketrec_training.prepare.interactions import Interactions, clean_interactions
+from pocketrec_training.prepare.items import Catalogue, clean_items, items_of_interactions
+from pocketrec_training.prepare.missing import check_policies
+from pocketrec_training.prepare.options import PrepareConfig
+from pocketrec_training.prepare.raw_table import RawTable
+from pocketrec_training.prepare.reading import read_table
+from pocketrec_training.prepare.side_tables import clean_friends, clean_qrels, clean_queries, clean_users
+from pocketrec_training.prepare.source import TABLES, Source
+
+_DEFAULT = PrepareConfig()
+
+
+def prepare(source: Source, out: Path, options: PrepareConfig = _DEFAULT) -> DatasetCard:
+    r"""Clean a source into a data set. The same source and options give the same bytes.
+
+    Args:
+        source: From `find_source` or `demo_source`.
+        out: Folder to write; an older data set there is replaced when the new one is whole, and anything else
+            is refused.
+        options: What the person chose.
+
+    Returns:
+        The card that stands in `dataset.json`: what was read, what cleaning did, what came out.
+
+    Raises:
+        DataError: The source can't be read, or has broken rows that were not to be skipped; `out` stays as it
+            was.
+        ConfigError: An option names a table, column or policy that doesn't exist or doesn't fit.
+
+    Example:
+        >>> from pocketrec_training.prepare import find_source
+        >>> with TemporaryDirectory() as place:
+        ...     log = Path(place) / "log.csv"
+        ...     _ = log.write_text("user,item,date\nann,tea,2026-01-31\nbob,tea,2026-02-01\n")
+        ...     card = prepare(find_source(log), Path(place) / "dataset")
+        >>> card.users, card.items, card.columns["interactions.timestamp"]
+        (2, 1, 'date (ISO dates)')
+    """
+    _check(options, source)
+    if (
+        out.exists()
+        and not (out / "dataset.json").is_file()
+        and not (out.is_dir() and not any(out.iterdir()))
+    ):
+        raise DataError(
+            f"{out} exists and is no data set; name a new folder, so that nothing of yours is replaced"
+        )
+    try:
+        with staged_folder(out) as folder:
+            return _write(source, folder, options)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{source.location}: {error}") from error
+
+
+def _check(options: PrepareConfig, source: Source) -> None:
+    check_chosen(options.columns)
+    check_policies(options.missing)
+    for key in (*options.columns, *options.missing):
+        table = key.partition(".")[0]
+        if table not in source.tables and not (table == "items" and "interactions" in source.tables):
+            raise ConfigError(f"{key}: the source has no table {table}, but {', '.join(source.tables)}")
+    for name, count in (("user", options.min_user_count), ("item", options.min_item_count)):
+        if count < 1:
+            raise ConfigError(f"min_{name}_count={count}: must be 1 or more; 1 keeps all")
+
+
+def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
+    with TemporaryDirectory(dir=folder) as scratch, progress(f"Preparing {source.name}", total=3) as shown:
+        raw = {
+            table: read_table(source.tables[table], Path(scratch), options)
+            for table in TABLES
+            if table in source.tables
+        }
+        maps = {
+            table: map_columns(table, raw[table].path.name, raw[table].columns, options.columns)
+            for table in raw
+        }
+        derived = dict[str, str]()
+        if "items" not in raw:
+            raw["items"], maps["items"], derived = _items_from_interactions(raw, maps, options)
+            seen = set(maps["items"].source.values())
+            log = maps["interactions"]
+            maps["interactions"] = ColumnMap(
+                log.source, tuple(name for name in log.unused if name not in seen)
+            )
+        shown.advance()
+        catalogue = clean_items(raw["items"], maps["items"], options)
+        items, steps = catalogue.rows, catalogue.steps
+        events = Interactions.none()
+        if "interactions" in raw:
+            events = clean_interactions(raw["interactions"], maps["interactions"], items["item_id"], options)
+            steps += events.steps
+        if derived or options.min_item_count > 1:
+            kept = items.filter(pl.col("item_id").is_in(events.rows["item_id"].unique().implode()))
+            lost = len(items) - len(kept)
+            steps.append(Step(name="no interactions left", table="items", rows_in=len(items), dropped=lost))
+            items = kept
+        shown.advance()
+        for table, rows in (("interactions", events.rows), ("items", items)):
+            if table in raw and not len(rows):
+                raise DataError(f"{source.location}: no {table} are left{_why(table, steps)}")
+        tables = {"items": items, "interactions": events.rows}
+        tables |= _side_tables(raw, maps, tables, steps, options)
+        for table, rows in tables.items():
+            rows.write_parquet(folder / f"{table}.parquet")
+        shown.advance()
+    card = DatasetCard(
+        format=FORMAT,
+        name=options.name or source.name,
+        source=f"{source.location} ({source.reader})",
+        licence=options.licence or source.licence or "not stated",
+        users=events.rows["user_id"].n_unique(),
+        items=len(items),
+        interactions=len(events.rows),
+        columns=_described(maps, catalogue, events) | derived,
+        unused=(*source.unread, *_unused(maps, catalogue)),
+        steps=tuple(steps),
+        ties=events.ties,
+        files={path.name: file_digest(path) for path in sorted(folder.glob("*.parquet"))},
+    )
+    (folder / "dataset.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
+    return card
+
+
+def _items_from_interactions(
+    raw: Mapping[str, RawTable], maps: Mapping[str, ColumnMap], options: PrepareConfig
+) -> tuple[RawTable, ColumnMap, dict[str, str]]:
+    log = maps["interactions"]
+    key = log.source["item_id"]
+    chosen = {"items.item_id": key} | dict(options.columns)
+    found = map_columns("items", raw["interactions"].path.name, [key, *log.unused], chosen)
+    found = ColumnMap(found.source, ())
+    derived = {"items.item_id": f"{key} (of interactions: there is no table of items)"}
+    if "title" not in found.source:
+        derived["items.title"] = f"{key} (there are no titles)"
+    return items_of_interactions(raw["interactions"], log, found), found, derived
+
+
+def _side_tables(
+    raw: Mapping[str, RawTable],
+    maps: Mapping[str, ColumnMap],
+    tables: Mapping[str, pl.DataFrame],
+    steps: list[Step],
+    options: PrepareConfig,
+) -> dict[str, pl.DataFrame]:
+    found: dict[str, pl.DataFrame] = {}
+    item_ids, user_ids = tables["items"]["item_id"], tables["interactions"]["user_id"].unique()
+    for table in ("users", "friends", "queries", "qrels"):
+        if table not in raw:
+            continue
+        match table:
+            case "users":
+                rows, done = clean_users(raw[table], maps[table], options)
+            case "friends":
+                rows, done = clean_friends(raw[table], maps[table], user_ids)
+            case "queries":
+                rows, done = clean_queries(raw[table], maps[table])
+            case _:
+                rows, done = clean_qrels(raw[table], maps[table], found["queries"]["query_id"], item_ids)
+        found[table] = rows
+        steps += done
+    return found
+
+
+def _why(table: str, steps: list[Step]) -> str:
+    worst = max((step for step in steps if step.table == table), key=lambda step: step.dropped)
+    examples = f", such as {worst.examples[0]}" if worst.examples else ""
+    return f": {worst.name!r} dropped {worst.dropped} of {worst.rows_in}{examples}" if worst.dropped else ""
+
+
+def _described(maps: Mapping[str, ColumnMap], catalogue: Catalogue, events: Interactions) -> dict[str, str]:
+    notes = {f"items.{name}": note for name, note in catalogue.notes.items()}
+    notes |= {f"interactions.{name}": note for name, note in events.notes.items()}
+    columns = {
+        f"{table}.{name}": source for table, found in maps.items() for name, source in found.source.items()
+    }
+    return {key: f"{source} ({notes[key]})" if key in notes else source for key, source in columns.items()}
+
+
+def _unused(maps: Mapping[str, ColumnMap], catalogue: Catalogue) -> list[str]:
+    ignored = [
+        f"{table}.{name}"
+        for table, found in maps.items()
+        if table not in ("items", "users")
+        for name in found.unused
+    ]
+    return ignored + [f"items.{name}" for name in catalogue.unused]

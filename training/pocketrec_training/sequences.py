@@ -1,0 +1,78 @@
+"""Batches for the user tower: windows of histories, and short requests with a query or context."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pocketrec.items import Item
+from pocketrec.text import clean_text
+
+Rows = NDArray[np.int32]
+_WORD = re.compile(r"\S+")
+FRAGMENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded at the left: `rows` int64 [batch, length] of items, `mask` float [batch, length]."""
+
+    rows: Tensor
+    mask: Tensor
+
+    @classmethod
+    def of(cls, histories: Sequence[Rows]) -> "Batch":
+        """Pad histories to the longest of them."""
+        length = max((len(rows) for rows in histories), default=0)
+        padded = np.zeros((len(histories), length), dtype=np.int64)
+        mask = np.zeros((len(histories), length), dtype=np.float32)
+        for i, rows in enumerate(histories):
+            padded[i, length - len(rows) :] = rows
+            mask[i, length - len(rows) :] = 1
+        return cls(torch.from_numpy(padded), torch.from_numpy(mask))
+
+
+def windows(histories: Sequence[Rows], length: int, random: np.random.Generator) -> list[Rows]:
+    """Cut histories into pieces of `length` inputs and the item that follows.
+
+    Long histories are cut at a new random phase each time, so that every item is met with different pasts.
+    """
+    pieces = []
+    for rows in histories:
+        if len(rows) < 2:
+            continue
+        ends = [len(rows)]
+        if len(rows) > length + 1:
+            ends += range(len(rows) - int(random.integers(1, length + 1)), 1, -length)
+        pieces += [rows[max(0, end - length - 1) : end] for end in ends]
+    return pieces
+
+
+def batches(pieces: Sequence[Rows], size: int, random: np.random.Generator) -> Iterator[Batch]:
+    """Pieces in random order, `size` at a time."""
+    order = random.permutation(len(pieces))
+    for start in range(0, len(order), size):
+        yield Batch.of([pieces[i] for i in order[start : start + size]])
+
+
+def request_texts(items: Sequence[Item], seed: int) -> list[tuple[str, ...]]:
+    """What a person might type to find each item, or say of the moment: pieces of its title, and its categories.
+
+    Returns:
+        For each item `FRAGMENTS` runs of words of its title, then its categories (its title where it has none).
+    """
+    random = np.random.default_rng(seed)
+    texts = []
+    for item in items:
+        words = _WORD.findall(clean_text(item.title))
+        pieces = []
+        for _ in range(FRAGMENTS):
+            length = int(random.integers(1, len(words) + 1))
+            start = int(random.integers(0, len(words) - length + 1))
+            pieces.append(" ".join(words[start : start + length]))
+        texts.append((*pieces, ", ".join(item.categories) or item.title))
+    return texts

