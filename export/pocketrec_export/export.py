@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pocketrec.config import Config
 from pocketrec.encoder import TextEncoder
 from pocketrec.features import FEATURES
-from pocketrec.manifest import GraphFacts, Manifest
+from pocketrec.manifest import NAME, GraphFacts, Manifest
 from pocketrec.progress import progress
 from pocketrec.results import Machine, installed_versions
-from pocketrec.staging import staged_folder
+from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec_export.bundle_writer import Graph, Index
 from pocketrec_export.fusions import fuse_encoder
 from pocketrec_export.gate import GateConfig, Probe
@@ -30,7 +30,7 @@ from pocketrec_export.shapes import Inputs, prove_shapes
 Vectors = NDArray[np.float32]
 
 
-class ExportConfig(Config):
+class ExportConfig(Config, frozen=True, kw_only=True):
     """Everything that export can be told."""
 
     route: Literal["torch", "optimum"] = "torch"
@@ -61,8 +61,10 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         seed: Of the gate's samples.
 
     Raises:
+        DataError: Something else lies at `out`.
         ModelError: The model is incomplete, or a graph differs from its module on some shape.
     """
+    check_replaceable(out, NAME, "a bundle")
     model = Model.load(model_folder)
     with tempfile.TemporaryDirectory(prefix="pocketrec-export-") as name, progress("Exporting", total=4) as shown:
         work = Path(name)

@@ -23,7 +23,7 @@ from pocketrec_export.rankings import ndcg, overlap, paired_bootstrap
 K = 10
 
 
-class GateConfig(Config):
+class GateConfig(Config, frozen=True, kw_only=True):
     """How strict the gate is."""
 
     bound: Annotated[float, Meta(gt=0)] = 0.01

@@ -16,7 +16,7 @@ from pocketrec.manifest import IndexFacts
 Vectors = NDArray[np.float32]
 
 
-class IndexConfig(Config):
+class IndexConfig(Config, frozen=True, kw_only=True):
     """How the index is built."""
 
     m: Annotated[int, Meta(ge=2, le=128)] = 16

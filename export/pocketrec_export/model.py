@@ -40,7 +40,7 @@ from pocketrec_export.held_out import HeldOut
 FORMAT = 1
 
 
-class ModelCard(Config):
+class ModelCard(Config, frozen=True, kw_only=True):
     """model.json."""
 
     format: int

@@ -29,7 +29,7 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
         ConfigError: The file can't be read, a key is unknown, or a value has the wrong type or range.
 
     Example:
-        >>> class Optimiser(Config):
+        >>> class Optimiser(Config, frozen=True, kw_only=True):
         ...     rate: float = 0.001
         >>> load_config(Optimiser, overrides=["rate=0.01"]).rate
         0.01

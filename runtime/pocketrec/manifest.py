@@ -21,14 +21,14 @@ NAME = "manifest.json"
 _NO_DIGEST = "0" * 64
 
 
-class FileFacts(Config):
+class FileFacts(Config, frozen=True, kw_only=True):
     """One file of the bundle."""
 
     sha256: str
     bytes: int
 
 
-class GraphFacts(Config):
+class GraphFacts(Config, frozen=True, kw_only=True):
     """One ONNX graph: how it was made and why in this precision."""
 
     file: str
@@ -42,7 +42,7 @@ class GraphFacts(Config):
     """What the gate found: why int8 ships, or why it doesn't."""
 
 
-class EncoderFacts(Config):
+class EncoderFacts(Config, frozen=True, kw_only=True):
     """How texts enter the encoder."""
 
     name: str
@@ -51,7 +51,7 @@ class EncoderFacts(Config):
     template_digest: str
 
 
-class IndexFacts(Config):
+class IndexFacts(Config, frozen=True, kw_only=True):
     """The HNSW index, as tuned at export."""
 
     m: int
@@ -66,7 +66,7 @@ class IndexFacts(Config):
     """Median time of one exact scan of the whole catalogue on the exporting machine, one thread."""
 
 
-class NeighbourFacts(Config):
+class NeighbourFacts(Config, frozen=True, kw_only=True):
     """The sparse item-item weights."""
 
     per_item: int
@@ -75,7 +75,7 @@ class NeighbourFacts(Config):
     """Weight of a history's item falls by this factor with each newer item."""
 
 
-class Manifest(Config):
+class Manifest(Config, frozen=True, kw_only=True):
     """Everything the runtime must know before it opens a file of the bundle."""
 
     format: int

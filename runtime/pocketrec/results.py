@@ -16,7 +16,7 @@ _FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "as
 _PACKAGES = ("pocketrec", "numpy", "onnxruntime", "hnswlib", "tokenizers", "torch", "transformers")
 
 
-class Machine(Config):
+class Machine(Config, frozen=True, kw_only=True):
     """Where a figure was measured."""
 
     cpu: str
@@ -49,7 +49,7 @@ class Machine(Config):
         )
 
 
-class Result(Config):
+class Result(Config, frozen=True, kw_only=True):
     """What a command measured. Keys of metrics follow the docs: `ndcg@10`, `cold/ndcg@10`, `load_s`."""
 
     name: str

@@ -7,6 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pocketrec.errors import DataError
+
+
+def check_replaceable(target: Path, mark: str, what: str) -> None:
+    """Refuse to write where something lies that this program didn't make.
+
+    Args:
+        target: Folder that is about to be written.
+        mark: File that tells an older one of its kind, which may be replaced.
+        what: What is written, for the message: "a data set".
+
+    Raises:
+        DataError: The folder holds other things, or is a file.
+    """
+    if not target.exists() or (target / mark).is_file():
+        return
+    if not target.is_dir() or any(target.iterdir()):
+        raise DataError(f"{target} exists and is not {what}; name a new folder, so that nothing of yours is replaced")
+
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:

@@ -23,7 +23,7 @@ def clean_text(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
 
 
-class TextTemplate(Config):
+class TextTemplate(Config, frozen=True, kw_only=True):
     """How an item becomes one text. A bundle stores it with its digest, so old and new items read alike.
 
     Example:

@@ -18,7 +18,7 @@ ITEM_COLUMNS = ("item_id", "title", "text", "categories")
 """Columns of items.parquet that have a meaning of their own; all others are attributes."""
 
 
-class Step(Config):
+class Step(Config, frozen=True, kw_only=True):
     """One thing that cleaning did."""
 
     name: str
@@ -31,7 +31,7 @@ class Step(Config):
     """The first few places: file, line, column, value."""
 
 
-class Ties(Config):
+class Ties(Config, frozen=True, kw_only=True):
     """How much of the order of interactions is known."""
 
     timestamps: bool
@@ -47,7 +47,7 @@ class Ties(Config):
         return self.timestamps and self.tied_last_two > self.users / 2
 
 
-class DatasetCard(Config):
+class DatasetCard(Config, frozen=True, kw_only=True):
     """dataset.json."""
 
     format: int

@@ -15,7 +15,7 @@ from pocketrec.config import Config
 from pocketrec.progress import progress
 
 
-class FactorisationConfig(Config):
+class FactorisationConfig(Config, frozen=True, kw_only=True):
     """How matrix factorisation is fitted."""
 
     regularisation: Annotated[float, Meta(gt=0)] = 1.0

@@ -18,7 +18,7 @@ from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
 Rows = NDArray[np.int32]
 
 
-class NeighbourChoiceConfig(Config):
+class NeighbourChoiceConfig(Config, frozen=True, kw_only=True):
     """Ways to fit neighbours, of which validation chooses one, and the decay with it."""
 
     fits: Annotated[tuple[NeighbourConfig, ...], Meta(min_length=1)] = (

@@ -23,7 +23,7 @@ from pocketrec_export.held_out import HeldOut
 Rows = NDArray[np.int32]
 
 
-class ScorerTrainingConfig(Config):
+class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """How the scorer is trained."""
 
     cases: Annotated[int, Meta(ge=1)] = 10_000

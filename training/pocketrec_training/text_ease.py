@@ -23,7 +23,7 @@ from pocketrec.neighbours import Neighbours
 _WORD = re.compile(r"\w+")
 
 
-class NeighbourConfig(Config):
+class NeighbourConfig(Config, frozen=True, kw_only=True):
     """How neighbours are fitted."""
 
     regularisation: Annotated[float, Meta(gt=0)] = 100.0

@@ -25,7 +25,7 @@ from pocketrec_training.sequences import FRAGMENTS, Batch, Rows, batches, window
 _log = logging.getLogger(__name__)
 
 
-class TowerTrainingConfig(Config):
+class TowerTrainingConfig(Config, frozen=True, kw_only=True):
     """How the tower is trained."""
 
     epochs: Annotated[int, Meta(ge=1)] = 30
@@ -36,7 +36,7 @@ class TowerTrainingConfig(Config):
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
-    temperature: Annotated[float, Meta(gt=0)] = 1 / 15
+    temperature: Annotated[float, Meta(gt=0)] = 0.05
     negatives: Annotated[int, Meta(ge=1)] = 1024
     """Size of the sample where the softmax is sampled."""
     full_softmax_items: Annotated[int, Meta(ge=0)] = 20_000

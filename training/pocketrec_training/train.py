@@ -18,6 +18,7 @@ from pocketrec.digest import text_digest
 from pocketrec.errors import DataError
 from pocketrec.index import VectorIndex
 from pocketrec.results import installed_versions
+from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import Encoder, Pooling, TextModel, stated_pooling
 from pocketrec_export.graphs.factorisation import FactorisationTower
@@ -37,7 +38,7 @@ from pocketrec_training.tower_training import TowerTrainingConfig, rank_by_tower
 Rows = NDArray[np.int32]
 
 
-class TrainConfig(Config):
+class TrainConfig(Config, frozen=True, kw_only=True):
     """Everything that training can be told; a file in training/configs, or `--set KEY=VALUE`."""
 
     kind: Literal["tower", "factorisation"] = "tower"
@@ -85,8 +86,9 @@ def train(
         resume: Take up an earlier run that was killed, instead of starting anew.
 
     Raises:
-        DataError: The data set has no interactions to learn from.
+        DataError: The data set has too little to learn from, or something else lies at `out`.
     """
+    check_replaceable(out, "model.json", "a model")
     split = make_split(dataset, config.split)
     checkpoint = out.absolute().parent / f".{out.name}-checkpoint"
     if not resume:

@@ -12,7 +12,7 @@ from pocketrec.features import FEATURES
 Kind = Literal["dot", "bilinear", "mlp"]
 
 
-class ScorerConfig(Config):
+class ScorerConfig(Config, frozen=True, kw_only=True):
     """Which scorer, and its size."""
 
     kind: Kind = "mlp"

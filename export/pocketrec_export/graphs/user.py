@@ -18,7 +18,7 @@ ITEM, QUERY, CONTEXT = 0, 1, 2
 """Kinds of token; their order in a request is context, history, query."""
 
 
-class TowerConfig(Config):
+class TowerConfig(Config, frozen=True, kw_only=True):
     """Shape of the user tower."""
 
     layers: Annotated[int, Meta(ge=1)] = 2
@@ -27,7 +27,7 @@ class TowerConfig(Config):
     """Width of the feed-forward layers."""
     history: Annotated[int, Meta(ge=1)] = 50
     """Newest items that are read."""
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.2
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.4
 
 
 class UserTower(nn.Module):

@@ -75,6 +75,7 @@ def test_attributes_of_csv_get_the_types_that_their_values_have(bench):
         ("a, b", ["a", "b"]),
         ("Home > Tea; x", ["Home > Tea", "x"]),
         ("tea", ["tea"]),
+        ("['tea', 'pot']", ["tea", "pot"]),
     ],
 )
 def test_categories_are_split_at_the_strongest_mark_there_is(bench, categories, split):

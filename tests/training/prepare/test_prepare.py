@@ -1,7 +1,6 @@
 import hashlib
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -102,6 +101,8 @@ def test_a_wheel_that_was_altered_is_not_used(tmp_path):
         ({}, "is no source"),
         ({"log.csv": "a,b\n"}, "is no source.*it holds log.csv"),
         ({"items.csv": "id,title\n1,a\n"}, "is no source"),
+        ({"interactions.csv": LOG, "qrels.csv": "query_id,item_id\n"}, "holds qrels.csv but no queries"),
+        ({"items.csv": "id\n1\n", "queries.csv": "id,text\n"}, "holds queries.csv but no qrels"),
         ({"interactions.csv": ""}, "line 1: no header"),
         ({"interactions.csv": "user_id,item_id,user_id\n"}, "column 'user_id' stands there twice"),
         ({"interactions.csv": "x,y\n1,2\n"}, "can't tell which column is interactions.user_id"),
@@ -174,15 +175,17 @@ def test_the_command_shows_what_was_guessed_and_done(bench, capsys, tmp_path):
         (["{log}", "--demo", "ml-100k"], 2, "not allowed with"),
     ],
 )
-def test_a_bad_command_gives_one_line_and_a_status(bench, words, status, error):
+def test_a_bad_command_gives_one_line_and_a_status(bench, capsys, words, status, error):
     log = bench.file("log.csv", LOG)
     words = [word.format(log=log) for word in words]
-    code = "import sys; from pocketrec.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "prepare", *words, "--out", str(bench.out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == status
-    assert error in done.stderr
-    assert done.stderr.count("\n") == 1
+    try:
+        found = main(["prepare", *words, "--out", str(bench.out)])
+    except SystemExit as end:
+        found = end.code
+    shown = capsys.readouterr().err
+    assert found == status
+    assert error in shown
+    assert shown.count("\n") == 1
     assert not bench.out.exists()
 
 

@@ -44,6 +44,11 @@ def test_iso_dates_mean_what_python_says(moment):
     assert seconds([moment.isoformat()])[1] == [int(moment.timestamp())]
 
 
+def test_broken_values_do_not_decide_the_form():
+    assert seconds(["noon", str(MOMENT), "noon", "noon"]) == ("seconds", [None, MOMENT, None, None])
+    assert seconds(["noon", "2010-12-01T08:26:00Z", "noon"]) == ("ISO dates", [None, MOMENT, None])
+
+
 def test_a_day_alone_is_its_midnight():
     assert seconds(["1970-01-02"])[1] == [86400]
 

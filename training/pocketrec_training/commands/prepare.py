@@ -84,10 +84,11 @@ def run(arguments: argparse.Namespace) -> None:
         name=arguments.name,
         licence=arguments.licence,
     )
-    card = prepare(_source(arguments), arguments.out, options)
+    source = _source(arguments)
+    card = prepare(source, arguments.out, options)
     if arguments.json is not None:
         write_whole(arguments.json, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
-    _print(card, chosen=options.columns)
+    _print(card, said=card.columns if source.columns_known else options.columns)
     print(f"{arguments.out}: {card.users:,} users, {card.items:,} items, {card.interactions:,} interactions")
 
 
@@ -113,11 +114,11 @@ def _pairs(option: str, lines: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _print(card: "DatasetCard", chosen: dict[str, str]) -> None:
+def _print(card: "DatasetCard", said: dict[str, str]) -> None:
     print(f"Read {card.source}; licence: {card.licence}")
     for column, source in card.columns.items():
         if column.partition(".")[2] != source:
-            print(f"  {column} <- {source}{'' if column in chosen else ', guessed'}")
+            print(f"  {column} <- {source}{'' if column in said else ', guessed'}")
     if card.unused:
         print(f"  not used: {', '.join(card.unused)}")
     width = max(len(step.name) for step in card.steps)

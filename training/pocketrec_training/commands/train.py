@@ -1,6 +1,7 @@
 """`pocketrec train`."""
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train and say how good it got on validation users."""
+    # Threads that spin while they wait make training several times slower wherever another program wants the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from pocketrec_training.dataset import Dataset
     from pocketrec_training.terminal import show_on_terminal
     from pocketrec_training.train import TrainConfig, train

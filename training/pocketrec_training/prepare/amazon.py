@@ -34,7 +34,7 @@ def amazon_source(folder: Path, location: str) -> Source | None:
         "items": TableFile(metas[0], shape=products),
         "interactions": TableFile(reviews[0], shape=events),
     }
-    return Source(stem, location, "Amazon Reviews 2023", tables)
+    return Source(stem, location, "Amazon Reviews 2023", tables, columns_known=True)
 
 
 def is_amazon(path: Path) -> bool:

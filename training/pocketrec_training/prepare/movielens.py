@@ -38,7 +38,7 @@ def movielens_source(folder: Path, location: str) -> Source | None:
         if "u.user" in files:
             header = ("user_id", "age", "gender", "occupation", "zip_code")
             tables["users"] = TableFile(folder / "u.user", _headed(latin, header))
-        return Source(folder.name, location, "MovieLens 100K", tables, LICENCE)
+        return Source(folder.name, location, "MovieLens 100K", tables, LICENCE, columns_known=True)
     if {"ratings.dat", "movies.dat"} <= files:
         latin = Delimited("::", quoted=False, encoding="latin-1")
         tables = {
@@ -50,13 +50,13 @@ def movielens_source(folder: Path, location: str) -> Source | None:
         if "users.dat" in files:
             header = ("user_id", "gender", "age", "occupation", "zip_code")
             tables["users"] = TableFile(folder / "users.dat", _headed(latin, header))
-        return Source(folder.name, location, "MovieLens 1M", tables, LICENCE)
+        return Source(folder.name, location, "MovieLens 1M", tables, LICENCE, columns_known=True)
     if {"ratings.csv", "movies.csv"} <= files:
         tables = {
             "items": TableFile(folder / "movies.csv", shape=with_year),
             "interactions": TableFile(folder / "ratings.csv"),
         }
-        return Source(folder.name, location, "MovieLens latest", tables, LICENCE)
+        return Source(folder.name, location, "MovieLens latest", tables, LICENCE, columns_known=True)
     return None
 
 

@@ -45,7 +45,7 @@ class TimeForm:
 
 
 def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_format: str) -> TimeForm:
-    """Tell from a column's first values how it writes moments.
+    """Tell from a column's first values how it writes moments: in the form that reads more of them.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, by their size (their median
     must fall before the year 5138); other values are ISO 8601, or of `time_format` where that is given.
@@ -55,9 +55,10 @@ def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_form
     if time_format:
         return TimeForm(f"dates as {time_format}", lambda text: _formatted(text, time_format))
     values = frame.select(LINE, value=present(name, dtype)).filter(pl.col("value").is_not_null()).head(_PROBE)
-    probe = values.select(number(pl.col("value")).abs()).collect(engine="streaming")["value"]
-    numbers = probe.drop_nulls()
-    if len(probe) and len(numbers) * 2 < len(probe):
+    text = pl.col("value")
+    probe = values.select(numbers=number(text).abs(), dates=_iso(text)).collect(engine="streaming")
+    numbers = probe["numbers"].drop_nulls()
+    if probe["dates"].count() > len(numbers):
         return TimeForm("ISO dates", _iso)
     middle = float(numbers.median() or 0)  # type: ignore[arg-type]
     unit, per_second = next(

@@ -10,7 +10,7 @@ import polars as pl
 from pocketrec.digest import file_digest
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.progress import progress
-from pocketrec.staging import staged_folder
+from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec_training.dataset import FORMAT, DatasetCard, Step
 from pocketrec_training.prepare.columns import ColumnMap, check_chosen, map_columns
 from pocketrec_training.prepare.interactions import Interactions, clean_interactions
@@ -52,14 +52,7 @@ def prepare(source: Source, out: Path, options: PrepareConfig = _DEFAULT) -> Dat
         (2, 1, 'date (ISO dates)')
     """
     _check(options, source)
-    if (
-        out.exists()
-        and not (out / "dataset.json").is_file()
-        and not (out.is_dir() and not any(out.iterdir()))
-    ):
-        raise DataError(
-            f"{out} exists and is no data set; name a new folder, so that nothing of yours is replaced"
-        )
+    check_replaceable(out, "dataset.json", "a data set")
     try:
         with staged_folder(out) as folder:
             return _write(source, folder, options)
@@ -90,14 +83,7 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
             table: map_columns(table, raw[table].path.name, raw[table].columns, options.columns)
             for table in raw
         }
-        derived = dict[str, str]()
-        if "items" not in raw:
-            raw["items"], maps["items"], derived = _items_from_interactions(raw, maps, options)
-            seen = set(maps["items"].source.values())
-            log = maps["interactions"]
-            maps["interactions"] = ColumnMap(
-                log.source, tuple(name for name in log.unused if name not in seen)
-            )
+        raw, maps, derived = _with_items(raw, maps, options)
         shown.advance()
         catalogue = clean_items(raw["items"], maps["items"], options)
         items, steps = catalogue.rows, catalogue.steps
@@ -137,18 +123,23 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
     return card
 
 
-def _items_from_interactions(
-    raw: Mapping[str, RawTable], maps: Mapping[str, ColumnMap], options: PrepareConfig
-) -> tuple[RawTable, ColumnMap, dict[str, str]]:
+def _with_items(
+    raw: dict[str, RawTable], maps: dict[str, ColumnMap], options: PrepareConfig
+) -> tuple[dict[str, RawTable], dict[str, ColumnMap], dict[str, str]]:
+    """Where a source has no table of items, one made of its interactions, and words that say so."""
+    if "items" in raw:
+        return raw, maps, {}
     log = maps["interactions"]
     key = log.source["item_id"]
-    chosen = {"items.item_id": key} | dict(options.columns)
-    found = map_columns("items", raw["interactions"].path.name, [key, *log.unused], chosen)
-    found = ColumnMap(found.source, ())
-    derived = {"items.item_id": f"{key} (of interactions: there is no table of items)"}
-    if "title" not in found.source:
-        derived["items.title"] = f"{key} (there are no titles)"
-    return items_of_interactions(raw["interactions"], log, found), found, derived
+    chosen = {"items.item_id": key} | options.columns
+    found = map_columns("items", raw["interactions"].path.name, [key, *log.unused], chosen).source
+    said = {"items.item_id": f"{key} (of interactions: there is no table of items)"}
+    if "title" not in found:
+        said["items.title"] = f"{key} (there are no titles)"
+    items = ColumnMap(found, ())
+    left = ColumnMap(log.source, tuple(name for name in log.unused if name not in found.values()))
+    made = items_of_interactions(raw["interactions"], log, items)
+    return raw | {"items": made}, maps | {"items": items, "interactions": left}, said
 
 
 def _side_tables(

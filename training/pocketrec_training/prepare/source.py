@@ -43,5 +43,7 @@ class Source:
     """By names of `TABLES`."""
     licence: str = ""
     """What the layout implies about the licence."""
+    columns_known: bool = False
+    """Whether the layout says which column is which, so that nothing is guessed."""
     unread: tuple[str, ...] = ()
     """Files beside the tables that play no part."""

@@ -65,6 +65,9 @@ def _named_tables(folder: Path, location: str) -> Source:
             raise DataError(f"{location} holds both {known[table].path.name} and {path.name}; keep one")
         else:
             known[table] = TableFile(path)
+    for one, other in (("queries", "qrels"), ("qrels", "queries")):
+        if one in known and other not in known:
+            raise DataError(f"{location} holds {known[one].path.name} but no {other}; search needs both")
     if "interactions" not in known and not {"items", "queries"} <= known.keys():
         there = f"; it holds {', '.join(unread[:5])}" if unread else ""
         raise DataError(
