@@ -302,6 +302,12 @@ class Recommender:
             for item, score in zip(map(live.item, rows[best].tolist()), scores[best].tolist(), strict=True)
         ]
 
+    def item(self, id: str) -> Item | None:
+        """The item of an id, as it stands now; None if the catalogue doesn't have it."""
+        live = self._live
+        row = live.row(id)
+        return None if row is None else live.item(row)
+
     def score(
         self,
         history: Iterable[str],

@@ -18,7 +18,6 @@ from pocketrec.neighbours import Neighbours, votes_at
 from pocketrec.progress import progress
 from pocketrec.retrieval import retrieve
 from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, Scorer, ScorerConfig, build_scorer
-from pocketrec_export.held_out import HeldOut
 
 Rows = NDArray[np.int32]
 
@@ -27,13 +26,28 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """How the scorer is trained."""
 
     cases: Annotated[int, Meta(ge=1)] = 10_000
-    """Most validation users that are learnt from."""
+    """Most validation users that are learnt from, and as many again with queries."""
     epochs: Annotated[int, Meta(ge=1)] = 60
-    batch: Annotated[int, Meta(ge=1)] = 64
+    batch: Annotated[int, Meta(ge=1)] = 128
     rate: Annotated[float, Meta(gt=0)] = 3e-3
     weight_decay: Annotated[float, Meta(ge=0)] = 0.05
     folds: Annotated[int, Meta(ge=2)] = 4
-    """Parts of the users that choose the number of epochs, each by what the others learnt."""
+    """Parts of the cases that choose the number of epochs, each by what the others learnt."""
+    patience: Annotated[int, Meta(ge=1)] = 4
+    """Epochs without a better held-out loss after which that search ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Requests whose right answer is known."""
+
+    users: NDArray[np.float32]
+    """The tower's user vectors [cases, dim]."""
+    histories: list[Rows]
+    targets: list[Rows]
+    """The first target of each counts."""
+    queries: NDArray[np.float32] | None = None
+    """Vector of the query of each [cases, dim], if they have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +61,24 @@ class Retriever:
     history: int
     count: int
 
-    def lists(self, users: NDArray[np.float32], histories: Sequence[Rows]) -> list[tuple[Rows, NDArray[np.float32]]]:
-        """For each user the candidate rows, history masked, and their features [candidates, features]."""
+    def lists(
+        self, cases: Cases, allow_seen: bool = False, at_least: int = 0
+    ) -> list[tuple[Rows, NDArray[np.float32]]]:
+        """For each case the candidate rows and their features [candidates, features].
+
+        Args:
+            cases: Requests.
+            allow_seen: Whether items of the history may be candidates.
+            at_least: Candidates to get from the index, if that is more than `count`.
+        """
         popularity = scaled_popularity(self.popularity)
         found = []
-        with progress("Collecting candidates", total=len(histories)) as shown:
-            for user, history in zip(users, histories, strict=True):
+        with progress("Collecting candidates", total=len(cases.histories)) as shown:
+            for i, (user, history) in enumerate(zip(cases.users, cases.histories, strict=True)):
                 recent = history[-self.history :]
                 voted = self.neighbours.votes(recent)
-                rows = retrieve(user, voted, self.index, self.count, without=history)
+                without = history[:0] if allow_seen else history
+                rows = retrieve(user, voted, self.index, max(self.count, at_least), without)
                 table = features(
                     user=user,
                     vectors=self.vectors[rows],
@@ -63,7 +86,7 @@ class Retriever:
                     last_votes=votes_at(rows, self.neighbours.votes(recent[-1:])),
                     popularity=popularity[rows],
                     history=self.vectors[recent],
-                    query=None,
+                    query=None if cases.queries is None else cases.queries[i],
                 )
                 found.append((rows, table))
                 shown.advance()
@@ -81,9 +104,10 @@ class _Lists:
     target: Tensor
 
     @classmethod
-    def of(
-        cls, users: NDArray[np.float32], lists: Sequence[tuple[Rows, NDArray[np.float32]]], targets: Sequence[Rows]
-    ) -> "_Lists":
+    def of(cls, retriever: Retriever, groups: Sequence[Cases]) -> "_Lists":
+        users = np.concatenate([cases.users for cases in groups])
+        lists = [pair for cases in groups for pair in retriever.lists(cases)]
+        targets = [target for cases in groups for target in cases.targets]
         places = [_place(rows, target) for (rows, _), target in zip(lists, targets, strict=True)]
         kept = [i for i, place in enumerate(places) if place is not None]
         width = max((len(lists[i][0]) for i in kept), default=0)
@@ -103,45 +127,44 @@ class _Lists:
 
 
 def train_scorer(
-    retriever: Retriever,
-    users: NDArray[np.float32],
-    cases: HeldOut,
-    shape: ScorerConfig,
-    config: ScorerTrainingConfig,
-    seed: int,
+    retriever: Retriever, groups: Sequence[Cases], shape: ScorerConfig, config: ScorerTrainingConfig, seed: int
 ) -> Scorer:
     """Learn whom to trust from validation users, on whom neither tower nor neighbours were fitted.
 
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
-    and are left out. How long to train is chosen by cross-validation over users, then all users train that long.
+    and are left out. How long to train is chosen by cross-validation over cases, then all cases train that long.
 
     Args:
         retriever: Source of candidates and features.
-        users: Float32 [cases, dim], the tower's user vectors.
-        cases: Validation users; the first target of each counts.
+        groups: Validation users, without and with queries.
         shape: Kind and size of the scorer.
         config: Of the training.
         seed: Of weights and batches.
     """
-    scorer = _fresh(retriever.vectors.shape[1], shape, seed)
-    lists = _Lists.of(users, retriever.lists(users, cases.histories), cases.targets)
-    if isinstance(scorer, DotScorer) or len(lists) < 2 * config.folds:
+    dim = retriever.vectors.shape[1]
+    scorer = _fresh(dim, shape, seed)
+    if isinstance(scorer, DotScorer):
+        return scorer.eval()
+    lists = _Lists.of(retriever, groups)
+    if len(lists) < 10 * config.folds:
         return _trusting_the_tower(scorer)
     vectors = torch.from_numpy(retriever.vectors)
     fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(lists)) % config.folds)
-    losses = torch.zeros(config.epochs)
-    with progress("Training the scorer", total=config.folds + 1) as shown:
-        for part in range(config.folds):
-            others, held_out = (fold != part).nonzero()[:, 0], (fold == part).nonzero()[:, 0]
-            run = _Run(_fresh(vectors.shape[1], shape, seed), vectors, lists, config, seed)
-            for epoch in range(config.epochs):
-                run.one_epoch(others, epoch)
-                losses[epoch] += run.loss(held_out).item() * len(held_out)
+    runs = [_Run(_fresh(dim, shape, seed), vectors, lists, config, seed) for _ in range(config.folds)]
+    losses: list[float] = []
+    with progress("Training the scorer", total=config.epochs) as shown:
+        while len(losses) < config.epochs and len(losses) - int(np.argmin(losses or [0])) <= config.patience:
+            total = 0.0
+            for part, run in enumerate(runs):
+                run.one_epoch((fold != part).nonzero()[:, 0], epoch=len(losses))
+                held_out = (fold == part).nonzero()[:, 0]
+                total += run.loss_of(held_out)
+            losses.append(total / len(lists))
             shown.advance()
+            shown.note(f"held-out loss {losses[-1]:.4f}")
         run = _Run(scorer, vectors, lists, config, seed)
-        for epoch in range(int(losses.argmin()) + 1):
+        for epoch in range(int(np.argmin(losses)) + 1):
             run.one_epoch(torch.arange(len(lists)), epoch)
-        shown.advance()
     return scorer.eval()
 
 
@@ -179,6 +202,11 @@ class _Run:
             self.loss(part).backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
         self.scorer.eval()
+
+    @torch.inference_mode()
+    def loss_of(self, chosen: Tensor) -> float:
+        """Sum of the loss over some lists."""
+        return sum(self.loss(part).item() * len(part) for part in chosen.split(512))
 
     def loss(self, chosen: Tensor) -> Tensor:
         """Mean of -log softmax at the target, over some lists."""

@@ -254,15 +254,33 @@ def _pushed_right(tokens: Tensor, kinds: Tensor, mask: Tensor) -> tuple[Tensor, 
 
 @torch.inference_mode()
 def user_vectors(
-    tower: torch.nn.Module, vectors: Tensor, histories: Sequence[Rows], history: int
+    tower: torch.nn.Module,
+    vectors: Tensor,
+    histories: Sequence[Rows],
+    history: int,
+    queries: Tensor | None = None,
 ) -> Tensor:
-    """User vectors of histories, cut to their newest items: float [histories, dim]; zero for an empty history."""
+    """User vectors of histories, cut to their newest items: float [histories, dim]; zero where there is no token.
+
+    Args:
+        tower: The user tower.
+        vectors: All items' vectors [items, dim].
+        histories: Item rows of each user, oldest first.
+        history: Newest items that are read.
+        queries: Vector of a query for each user [histories, dim], if there is one.
+    """
     users = torch.zeros(len(histories), vectors.shape[1])
-    order = sorted((i for i in range(len(histories)) if len(histories[i])), key=lambda i: len(histories[i]))
+    some = [i for i in range(len(histories)) if len(histories[i]) or queries is not None]
+    order = sorted(some, key=lambda i: len(histories[i]))
     for start in range(0, len(order), 256):
         chosen = order[start : start + 256]
         batch = Batch.of([histories[i][-history:] for i in chosen])
-        users[chosen] = tower(vectors[batch.rows], torch.zeros_like(batch.rows), batch.mask)
+        tokens, kinds, mask = vectors[batch.rows], torch.full_like(batch.rows, ITEM), batch.mask
+        if queries is not None:
+            tokens = torch.cat([tokens, queries[chosen][:, None]], dim=1)
+            kinds = torch.cat([kinds, torch.full((len(chosen), 1), QUERY)], dim=1)
+            mask = torch.cat([mask, torch.ones(len(chosen), 1)], dim=1)
+        users[chosen] = tower(tokens, kinds, mask)
     return users
 
 

@@ -24,13 +24,14 @@ from pocketrec_export.graphs.encoder import Encoder, Pooling, TextModel, stated_
 from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig, UserTower
+from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
 from pocketrec_export.rankings import ndcg
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.evaluate.splits import Split, make_split
 from pocketrec_training.factorisation import FactorisationConfig, fit_factors
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
-from pocketrec_training.scorer_training import Retriever, ScorerTrainingConfig, train_scorer
+from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
 from pocketrec_training.sequences import FRAGMENTS, request_texts
 from pocketrec_training.text_vectors import default_encoder, text_vectors
 from pocketrec_training.tower_training import TowerTrainingConfig, rank_by_tower, train_tower, user_vectors
@@ -132,11 +133,17 @@ def fit_model(
     neighbours, neighbours_ndcg = choose_neighbours(
         split.fit, texts.rendered, split.validation, config.neighbours, config.tower.history
     )
-    index = VectorIndex.exact_only(fitted.vectors)
-    retriever = Retriever(fitted.vectors, popularity, neighbours, index, config.tower.history, config.candidates)
+    retriever = Retriever(
+        vectors=fitted.vectors,
+        popularity=popularity,
+        neighbours=neighbours,
+        index=VectorIndex.exact_only(fitted.vectors),
+        history=config.tower.history,
+        count=config.candidates,
+    )
     cases = split.validation.sample(config.scorer_training.cases, seed)
-    users = user_vectors(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, config.tower.history).numpy()
-    scorer = train_scorer(retriever, users, cases, config.scorer, config.scorer_training, seed)
+    groups = _scorer_cases(fitted, texts, cases, config, seed)
+    scorer = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
     ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, config.tower.history, 10)
     card = ModelCard(
         format=FORMAT,
@@ -181,11 +188,29 @@ def _read_texts(
 ) -> _Texts:
     rendered = [config.template.render(item) for item in dataset.items]
     items = text_vectors(rendered, encoder, pooling, config.max_tokens, "Reading items")
-    if config.kind == "factorisation":
-        return _Texts(items, np.zeros((0, 0, 0), np.float32), rendered)
     asked = [text for texts in request_texts(dataset.items, seed) for text in texts]
     requests = text_vectors(asked, encoder, pooling, config.max_tokens, "Reading requests")
     return _Texts(items, requests.reshape(len(items), FRAGMENTS + 1, -1), rendered)
+
+
+@torch.inference_mode()
+def _scorer_cases(
+    fitted: "_Fitted", texts: _Texts, cases: HeldOut, config: TrainConfig, seed: int
+) -> list[Cases]:
+    """Validation users as they are, and once more with a query for their target and a part of their history."""
+    vectors, history = torch.from_numpy(fitted.vectors), config.tower.history
+    plain = user_vectors(fitted.user, vectors, cases.histories, history).numpy()
+    random = np.random.default_rng(seed)
+    kept = random.integers(0, history + 1, len(cases)) * (random.random(len(cases)) < 0.5)
+    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(cases.histories, kept, strict=True)]
+    wanted = np.array([rows[0] for rows in cases.targets], dtype=np.int64)
+    asked = torch.from_numpy(texts.requests[wanted, random.integers(0, FRAGMENTS, len(cases))])
+    queries = F.normalize(fitted.projection(asked), dim=-1)
+    users = user_vectors(fitted.user, vectors, short, history, queries).numpy()
+    return [
+        Cases(plain, cases.histories, cases.targets),
+        Cases(users, short, cases.targets, queries.numpy()),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,11 @@ def leave_last_out(dataset: Dataset) -> Split:
 
 
 def global_time(dataset: Dataset, test_share: float = 0.1, validation_share: float = 0.1) -> Split:
-    """Cut all users at the same two moments, so that nothing is learnt from the future (Ji et al., TOIS 2023).
+    """Cut all users at the same two moments: nothing is learnt from the future (Ji et al., TOIS 2023).
 
-    The newest `test_share` of interactions are the test window, the `validation_share` before it the one for
-    validation. Targets are a user's items in the window that are new to them; users with no history
-    before the window, or nothing new in it, make no case.
+    The newest `test_share` of interactions are the test window; the `validation_share` before it is for
+    validation. Targets are a user's items in the window that are new to them; users with no history before
+    the window, or nothing new in it, make no case.
 
     Raises:
         DataError: The data set has no times, or the shares leave a part empty.

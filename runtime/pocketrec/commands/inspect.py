@@ -1,0 +1,37 @@
+"""`pocketrec inspect`."""
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from pocketrec.manifest import Manifest
+from pocketrec.staging import write_whole
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder that `export` wrote")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check every file's hash and print what the manifest says."""
+    manifest = Manifest.read(arguments.bundle)
+    manifest.check_files(arguments.bundle)
+    total = sum(facts.bytes for facts in manifest.files.values())
+    print(f"{manifest.name}: {manifest.items:,} items, {total / 1e6:.1f} MB, format {manifest.format}, all hashes right")
+    print(f"  vectors of {manifest.dim} dims, histories of {manifest.history}, {manifest.candidates} candidates")
+    encoder = manifest.encoder
+    print(f"  encoder   {encoder.name}, {encoder.max_tokens} tokens, reads {', '.join(encoder.template.fields)}")
+    for role, graph in manifest.graphs.items():
+        print(f"  {role:<9} {graph.precision}, {manifest.files[graph.file].bytes / 1e6:.2f} MB: {graph.reason}")
+    index = manifest.index
+    print(f"  index     HNSW M {index.m}, ef {index.ef}, recall {index.recall:.3f}")
+    print(f"            search {index.search_ms:.3f} ms, exact scan {index.exact_ms:.3f} ms, measured at export")
+    print(f"  neighbours {manifest.neighbours.per_item} an item, decay {manifest.neighbours.decay}")
+    for name, value in manifest.quality.items():
+        print(f"  {name:<25} {value:.4f}")
+    for name, text in manifest.provenance.items():
+        print(f"  {name:<25} {text}")
+    if arguments.json:
+        write_whole(arguments.json, msgspec.json.format(msgspec.json.encode(manifest)))
