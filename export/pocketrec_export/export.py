@@ -66,11 +66,16 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
     """
     check_replaceable(out, NAME, "a bundle")
     model = Model.load(model_folder)
-    with tempfile.TemporaryDirectory(prefix="pocketrec-export-") as name, progress("Exporting", total=4) as shown:
+    with (
+        tempfile.TemporaryDirectory(prefix="pocketrec-export-") as name,
+        progress("Exporting", total=4) as shown,
+    ):
         work = Path(name)
         full, differences, fusions = _full_graphs(model, config.route, work)
         shown.advance()
-        graphs = {role: {"fp32": graph, "int8": _int8(role, graph, work)} for role, graph in full.items()}
+        graphs: dict[str, dict[Precision, Graph]] = {
+            role: {"fp32": graph, "int8": _int8(role, graph, work)} for role, graph in full.items()
+        }
         shown.advance()
         variants = Variants(model, graphs, _indexes(model, graphs["encoder"], config.index, work))
         shown.advance()
@@ -78,15 +83,11 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         choice = choose_precision(variants, probe, config.gate, work)
         shown.advance()
         with staged_folder(out) as folder:
-            manifest = variants.write(
-                folder, choice.precision, choice.reasons, choice.quality, _provenance(model)
-            )
+            manifest = variants.write(folder, choice.precision, choice.reasons, choice.quality, _provenance(model))
     return Exported(manifest, choice, differences, fusions)
 
 
-def _full_graphs(
-    model: Model, route: str, work: Path
-) -> tuple[dict[str, Graph], dict[str, float], dict[str, int]]:
+def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph], dict[str, float], dict[str, int]]:
     """Float32 graphs, each proved on a grid of shapes; the encoder with fused operators."""
     random = np.random.default_rng(0)
     dim, vocabulary = model.card.dim, int(model.encoder.text_model.transformer.config.vocab_size)  # type: ignore[union-attr, arg-type]
@@ -190,10 +191,10 @@ def _indexes(
     for precision, graph in encoders.items():
         vectors = model.vectors.copy()
         if len(cold):
-            reader = TextEncoder.open(
-                graph.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens
+            reader = TextEncoder.open(graph.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens)
+            vectors[cold] = reader.encode(
+                [model.card.template.render(model.items[row]) for row in cold], model.card.dim
             )
-            vectors[cold] = reader.encode([model.card.template.render(model.items[row]) for row in cold], model.card.dim)
         elif indexes:
             indexes[precision] = next(iter(indexes.values()))
             continue
@@ -211,7 +212,11 @@ def _user_vectors(model: Model, most: int = 500) -> Vectors:
         histories = [np.array([row], dtype=np.int32) for row in range(min(most, len(model.items)))]
     vectors = torch.from_numpy(model.vectors)
     users = [
-        model.user(vectors[rows.astype(np.int64)][None], torch.zeros(1, len(rows), dtype=torch.long), torch.ones(1, len(rows)))
+        model.user(
+            vectors[rows.astype(np.int64)][None],
+            torch.zeros(1, len(rows), dtype=torch.long),
+            torch.ones(1, len(rows)),
+        )
         for rows in histories
     ]
     return torch.cat(users).numpy()

@@ -1,14 +1,14 @@
 """The model: a folder with everything that was trained, as tensors and plain files; no pickle.
 
-    model.json            what it is and how it was trained (`ModelCard`)
-    encoder/              the language model, a Hugging Face folder
-    weights.safetensors   projection, user tower and scorer
-    items.sqlite          the catalogue; an item's row is its place in every array
-    vectors.npy           float32 [items, dim], unit rows
-    residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
-    popularity.npy        int32 [items], interactions that training saw
-    neighbours/           sparse item-item weights
-    held_out.npz          validation users, for the gate
+model.json            what it is and how it was trained (`ModelCard`)
+encoder/              the language model, a Hugging Face folder
+weights.safetensors   projection, user tower and scorer
+items.sqlite          the catalogue; an item's row is its place in every array
+vectors.npy           float32 [items, dim], unit rows
+residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
+popularity.npy        int32 [items], interactions that training saw
+neighbours/           sparse item-item weights
+held_out.npz          validation users, for the gate
 """
 
 import shutil
@@ -19,7 +19,6 @@ from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -109,7 +108,9 @@ class Model:
         card = read_card(folder)
         try:
             weights = load_file(folder / "weights.safetensors")
-            arrays = [np.load(folder / f"{name}.npy") for name in ("vectors", "residual", "popularity")]
+            vectors, residual, popularity = (
+                np.load(folder / f"{name}.npy") for name in ("vectors", "residual", "popularity")
+            )
             neighbours = Neighbours.open(folder / "neighbours", card.neighbour_decay)
             items = Catalogue.open(folder / "items.sqlite").all_items()
         except (OSError, ValueError) as error:
@@ -121,9 +122,18 @@ class Model:
         _load(encoder.projection, "projection.", weights, folder)
         _load(user, "user.", weights, folder)
         _load(scorer, "scorer.", weights, folder)
-        held_out = HeldOut.load(folder / "held_out.npz")
         return cls(
-            card, encoder.eval(), folder / "encoder", user.eval(), scorer.eval(), items, *arrays, neighbours, held_out
+            card=card,
+            encoder=encoder.eval(),
+            encoder_folder=folder / "encoder",
+            user=user.eval(),
+            scorer=scorer.eval(),
+            items=items,
+            vectors=vectors,
+            residual=residual,
+            popularity=popularity,
+            neighbours=neighbours,
+            held_out=HeldOut.load(folder / "held_out.npz"),
         )
 
     def _weights(self) -> dict[str, Tensor]:
@@ -166,4 +176,4 @@ def _load(part: nn.Module, prefix: str, weights: Mapping[str, Tensor], folder: P
         part.load_state_dict(own)
     except RuntimeError as error:
         raise ModelError(f"{folder}/weights.safetensors doesn't fit model.json: {error}") from None
-    torch.nn.Module.requires_grad_(part, False)
+    part.requires_grad_(False)

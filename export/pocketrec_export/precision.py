@@ -98,5 +98,7 @@ def _reason(verdict: Verdict, precision: Precision, config: GateConfig) -> str:
     if precision == "int8":
         return f"int8 passed the gate alone: {verdict.words}; bound {config.bound:.2%}"
     if verdict.passed:
-        return f"float32: int8 passed alone ({verdict.words}) but not together with the others; bound {config.bound:.2%}"
+        return (
+            f"float32: int8 passed alone ({verdict.words}) but not together with the others; bound {config.bound:.2%}"
+        )
     return f"float32: int8 failed the gate: {verdict.words}; bound {config.bound:.2%}"

@@ -149,9 +149,7 @@ class Difference:
     relative_interval: Interval
 
 
-def paired_bootstrap(
-    a: NDArray[np.float64], b: NDArray[np.float64], samples: int = 2000, seed: int = 0
-) -> Difference:
+def paired_bootstrap(a: NDArray[np.float64], b: NDArray[np.float64], samples: int = 2000, seed: int = 0) -> Difference:
     """Difference mean(a) - mean(b) with 95 % intervals from a paired bootstrap over users.
 
     Args:

@@ -52,7 +52,9 @@ def prove_shapes(
         except Exception as error:  # onnxruntime raises its own kinds, all of them Exception
             raise ModelError(f"{path.name} fails at batch {batch}, length {length}: {error}") from None
         if found.shape != expected.shape:
-            raise ModelError(f"{path.name} gives shape {found.shape} at batch {batch}, length {length}: {expected.shape} expected")
+            raise ModelError(
+                f"{path.name} gives shape {found.shape} at batch {batch}, length {length}: {expected.shape} expected"
+            )
         difference = float(np.abs(found - expected).max(initial=0.0))
         if not difference <= tolerance:
             raise ModelError(

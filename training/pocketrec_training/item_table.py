@@ -33,7 +33,7 @@ class ItemTable(nn.Module):
             cold_share: Share of items, drawn anew, that lose their residual in this pass, so that the text
                 alone stays good for ranking.
         """
-        residual = self.residual
+        residual: Tensor = self.residual
         if cold_share > 0:
             residual = residual * (torch.rand(len(residual), 1) >= cold_share)
         return F.normalize(self.read(self.text_vectors) + residual, dim=-1)

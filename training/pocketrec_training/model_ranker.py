@@ -51,9 +51,7 @@ class ModelRanker:
         return ranked
 
     @torch.inference_mode()
-    def _best(
-        self, user: NDArray[np.float32], vectors: torch.Tensor, table: NDArray[np.float32]
-    ) -> NDArray[np.intp]:
+    def _best(self, user: NDArray[np.float32], vectors: torch.Tensor, table: NDArray[np.float32]) -> NDArray[np.intp]:
         """Places of candidates, best first."""
         scores = self._model.scorer(torch.from_numpy(user)[None], vectors[None], torch.from_numpy(table)[None])[0]
         return np.argsort(-scores.numpy(), kind="stable")

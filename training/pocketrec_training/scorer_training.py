@@ -119,15 +119,24 @@ class _Lists:
             rows[line, :length], values[line, :length] = lists[i]
             real[line, :length] = True
         target = torch.tensor([places[i] for i in kept], dtype=torch.long)
-        tensors = [torch.from_numpy(array) for array in (users[kept], rows, values, real)]
-        return cls(*tensors, target)
+        return cls(
+            users=torch.from_numpy(users[kept]),
+            rows=torch.from_numpy(rows),
+            features=torch.from_numpy(values),
+            real=torch.from_numpy(real),
+            target=target,
+        )
 
     def __len__(self) -> int:
         return len(self.users)
 
 
 def train_scorer(
-    retriever: Retriever, groups: Sequence[Cases], shape: ScorerConfig, config: ScorerTrainingConfig, seed: int
+    retriever: Retriever,
+    groups: Sequence[Cases],
+    shape: ScorerConfig,
+    config: ScorerTrainingConfig,
+    seed: int,
 ) -> Scorer:
     """Learn whom to trust from validation users, on whom neither tower nor neighbours were fitted.
 
@@ -182,14 +191,17 @@ def _trusting_the_tower(scorer: Scorer) -> Scorer:
     return scorer.eval()
 
 
-
 class _Run:
     """A scorer, its optimiser and the lists it learns from."""
 
-    def __init__(
-        self, scorer: Scorer, vectors: Tensor, lists: _Lists, config: ScorerTrainingConfig, seed: int
-    ) -> None:
-        self.scorer, self.vectors, self.lists, self.batch, self.seed = scorer, vectors, lists, config.batch, seed
+    def __init__(self, scorer: Scorer, vectors: Tensor, lists: _Lists, config: ScorerTrainingConfig, seed: int) -> None:
+        self.scorer, self.vectors, self.lists, self.batch, self.seed = (
+            scorer,
+            vectors,
+            lists,
+            config.batch,
+            seed,
+        )
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
         self.optimiser = torch.optim.AdamW(scorer.parameters(), lr=config.rate, weight_decay=config.weight_decay)
 
@@ -197,7 +209,7 @@ class _Run:
         """Pass over some lists once, in an order drawn from seed and epoch."""
         random = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
         self.scorer.train()
-        for part in chosen[torch.randperm(len(chosen), generator=random)].split(self.batch):
+        for part in torch.split(chosen[torch.randperm(len(chosen), generator=random)], self.batch):
             self.optimiser.zero_grad()
             self.loss(part).backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
@@ -206,7 +218,7 @@ class _Run:
     @torch.inference_mode()
     def loss_of(self, chosen: Tensor) -> float:
         """Sum of the loss over some lists."""
-        return sum(self.loss(part).item() * len(part) for part in chosen.split(512))
+        return float(sum(self.loss(part).item() * len(part) for part in torch.split(chosen, 512)))
 
     def loss(self, chosen: Tensor) -> Tensor:
         """Mean of -log softmax at the target, over some lists."""

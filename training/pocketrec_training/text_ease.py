@@ -54,9 +54,7 @@ def word_matrix(texts: Sequence[str], max_share: float = 0.2) -> csr_matrix:
     return csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(kept), len(texts)))
 
 
-def fit_neighbours(
-    histories: Sequence[NDArray[np.int32]], texts: Sequence[str], config: NeighbourConfig
-) -> Neighbours:
+def fit_neighbours(histories: Sequence[NDArray[np.int32]], texts: Sequence[str], config: NeighbourConfig) -> Neighbours:
     """Fit the weights and keep the strongest of each item.
 
     Args:
@@ -103,15 +101,20 @@ def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: 
 
 def _cosine_neighbours(matrix: csr_matrix, config: NeighbourConfig) -> Neighbours:
     """Cosines between items' columns, block by block, for catalogues too large to invert."""
-    norms = np.sqrt(matrix.multiply(matrix).sum(axis=0)).A1 if hasattr(matrix, "A1") else np.sqrt(
-        np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()
+    norms = (
+        np.sqrt(matrix.multiply(matrix).sum(axis=0)).A1
+        if hasattr(matrix, "A1")
+        else np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel())
     )
     unit = (matrix @ diags_array(1 / np.maximum(norms, 1e-12))).tocsc()
     rows: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
     for start in range(0, matrix.shape[1], 1024):
         block = (unit[:, start : start + 1024].T @ unit).tocsr()
         for i in range(block.shape[0]):
-            at, value = block.indices[block.indptr[i] : block.indptr[i + 1]], block.data[block.indptr[i] : block.indptr[i + 1]]
+            at, value = (
+                block.indices[block.indptr[i] : block.indptr[i + 1]],
+                block.data[block.indptr[i] : block.indptr[i + 1]],
+            )
             others = at != start + i
             at, value = at[others], value[others]
             top = np.argsort(-value, kind="stable")[: config.per_item]

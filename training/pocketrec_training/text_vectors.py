@@ -76,9 +76,7 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def _encode(
-    texts: list[str], encoder: Path, pooling: Pooling, max_tokens: int, what: str
-) -> NDArray[np.float32]:
+def _encode(texts: list[str], encoder: Path, pooling: Pooling, max_tokens: int, what: str) -> NDArray[np.float32]:
     model = TextModel.open(encoder, pooling)
     tokenizer = open_tokenizer(encoder, max_tokens)
     vectors = np.zeros((len(texts), model.width), np.float32)

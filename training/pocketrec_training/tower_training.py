@@ -86,7 +86,12 @@ def train_tower(
     """
     torch.manual_seed(seed)
     run = _Run(
-        ItemTable(text_vectors, dim), UserTower(dim, shape), torch.from_numpy(request_vectors), shape, config, seed
+        ItemTable(text_vectors, dim),
+        UserTower(dim, shape),
+        torch.from_numpy(request_vectors),
+        shape,
+        config,
+        seed,
     )
     if checkpoint is not None and checkpoint.exists():
         run.resume(checkpoint)
@@ -119,9 +124,17 @@ class _Run:
         self.shape, self.config, self.seed = shape, config, seed
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": list(tower.parameters()), "rate": config.rate, "weight_decay": config.weight_decay},
+                {
+                    "params": list(tower.parameters()),
+                    "rate": config.rate,
+                    "weight_decay": config.weight_decay,
+                },
                 # The projection starts from a good place and moves all items at once: it takes smaller steps.
-                {"params": list(table.projection.parameters()), "rate": config.rate * 0.3, "weight_decay": 0.0},
+                {
+                    "params": list(table.projection.parameters()),
+                    "rate": config.rate * 0.3,
+                    "weight_decay": 0.0,
+                },
                 {"params": [table.residual], "rate": config.rate, "weight_decay": 0.0},
             ]
         )
@@ -202,9 +215,7 @@ class _Run:
     def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
         vectors = self.table(self.config.cold_share)
         rows, mask = batch.rows, batch.mask
-        users = self.tower.every_position(
-            vectors[rows[:, :-1]], torch.zeros_like(rows[:, :-1]), mask[:, :-1]
-        )
+        users = self.tower.every_position(vectors[rows[:, :-1]], torch.zeros_like(rows[:, :-1]), mask[:, :-1])
         real = mask[:, :-1] > 0
         loss = self._softmax(users[real], vectors, rows[:, 1:][real])
         if self.config.request_weight > 0:
@@ -217,13 +228,9 @@ class _Run:
             return full_softmax(users, vectors, targets, self.config.temperature)
         sample = torch.randint(len(vectors), (self.config.negatives,))
         same = targets[:, None] == sample[None, :]
-        return sampled_softmax(
-            users, vectors[targets], vectors[sample], same, len(vectors), self.config.temperature
-        )
+        return sampled_softmax(users, vectors[targets], vectors[sample], same, len(vectors), self.config.temperature)
 
-    def _requests(
-        self, batch: Batch, vectors: Tensor, random: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _requests(self, batch: Batch, vectors: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """For each last item of the batch a request that asks for it: [context], a few items, [query].
 
         Two in five have no history; all have a query, a context or both.

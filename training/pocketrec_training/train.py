@@ -74,9 +74,7 @@ class _Texts:
     rendered: list[str]
 
 
-def train(
-    dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resume: bool = False
-) -> Model:
+def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resume: bool = False) -> Model:
     """Train a model and write its folder; what is unfinished lies in a checkpoint beside it.
 
     Args:
@@ -101,9 +99,7 @@ def train(
     return model
 
 
-def fit_model(
-    dataset: Dataset, split: Split, config: TrainConfig, seed: int, checkpoint: Path | None = None
-) -> Model:
+def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, checkpoint: Path | None = None) -> Model:
     """Train on a split of a data set, in memory.
 
     Args:
@@ -183,9 +179,7 @@ def fit_model(
     )
 
 
-def _read_texts(
-    dataset: Dataset, config: TrainConfig, encoder: Path, pooling: Pooling, seed: int
-) -> _Texts:
+def _read_texts(dataset: Dataset, config: TrainConfig, encoder: Path, pooling: Pooling, seed: int) -> _Texts:
     rendered = [config.template.render(item) for item in dataset.items]
     items = text_vectors(rendered, encoder, pooling, config.max_tokens, "Reading items")
     asked = [text for texts in request_texts(dataset.items, seed) for text in texts]
@@ -194,9 +188,7 @@ def _read_texts(
 
 
 @torch.inference_mode()
-def _scorer_cases(
-    fitted: "_Fitted", texts: _Texts, cases: HeldOut, config: TrainConfig, seed: int
-) -> list[Cases]:
+def _scorer_cases(fitted: "_Fitted", texts: _Texts, cases: HeldOut, config: TrainConfig, seed: int) -> list[Cases]:
     """Validation users as they are, and once more with a query for their target and a part of their history."""
     vectors, history = torch.from_numpy(fitted.vectors), config.tower.history
     plain = user_vectors(fitted.user, vectors, cases.histories, history).numpy()
@@ -224,7 +216,12 @@ class _Fitted:
 
 
 def _fit_tower(
-    texts: _Texts, split: Split, cold: NDArray[np.bool_], config: TrainConfig, seed: int, checkpoint: Path | None
+    texts: _Texts,
+    split: Split,
+    cold: NDArray[np.bool_],
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None,
 ) -> _Fitted:
     trained = train_tower(
         text_vectors=texts.items,

@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--route", choices=("torch", "optimum"), default="torch", help="exporter of the language model")
     parser.add_argument(
-        "--gate-bound", type=float, metavar="SHARE", help="largest relative loss of NDCG@10 that int8 may cost"
+        "--gate-bound",
+        type=float,
+        metavar="SHARE",
+        help="largest relative loss of NDCG@10 that int8 may cost",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
     parser.add_argument(
@@ -41,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     seconds = time.perf_counter() - started
     manifest = exported.manifest
     print(f"Exported {manifest.name}, {manifest.items:,} items, in {seconds:.0f} s -> {arguments.out}")
-    for role, graph in manifest.graphs.items():
+    for graph in manifest.graphs.values():
         print(f"  {graph.file:<13} {graph.precision}  {manifest.files[graph.file].bytes / 1e6:6.2f} MB  {graph.reason}")
     index = manifest.index
     print(f"  index.hnsw    M {index.m}, ef {index.ef}: recall {index.recall:.3f} at {manifest.candidates}")

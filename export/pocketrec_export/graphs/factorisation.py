@@ -71,11 +71,11 @@ class FactorisationTower(nn.Module):
         seen = vectors[:, :, :-1] * self.longest * (mask + 0 * kinds)[:, :, None]
         right = (1 + self.confidence) * seen.sum(dim=1)
         user = right @ self.inverse
-        residual = right - self._apply(user, seen)
+        residual = right - self._normal_product(user, seen)
         preconditioned = residual @ self.inverse
         direction, size = preconditioned, (residual * preconditioned).sum(dim=1, keepdim=True)
         for _ in range(STEPS):
-            image = self._apply(direction, seen)
+            image = self._normal_product(direction, seen)
             step = size / (direction * image).sum(dim=1, keepdim=True).clamp(min=1e-20)
             user = user + step * direction
             residual = residual - step * image
@@ -85,7 +85,7 @@ class FactorisationTower(nn.Module):
             size = next_size
         return F.pad(F.normalize(user, dim=-1), (0, 1))
 
-    def _apply(self, user: Tensor, seen: Tensor) -> Tensor:
+    def _normal_product(self, user: Tensor, seen: Tensor) -> Tensor:
         """(V'V + alpha V_h'V_h + lambda I) user."""
         agreement = seen @ user[:, :, None]
         return user @ self.shared + self.confidence * (agreement * seen).sum(dim=1)

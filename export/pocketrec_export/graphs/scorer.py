@@ -53,7 +53,8 @@ class BilinearScorer(nn.Module):
         forward = (self.left(user)[:, None] * self.right(candidates)).sum(dim=-1)
         backward = (self.right(user)[:, None] * self.left(candidates)).sum(dim=-1)
         linear: Tensor = self.features(features)[:, :, 0]
-        return forward + backward + linear
+        scores: Tensor = forward + backward + linear
+        return scores
 
     def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Probabilities, float [batch, count]."""

@@ -78,7 +78,8 @@ class UserTower(nn.Module):
     def _embed(self, vectors: Tensor, kinds: Tensor) -> Tensor:
         # Unit vectors have components near dim ** -0.5; the blocks work at unit variance.
         scaled: Tensor = vectors * vectors.shape[-1] ** 0.5 + self.kinds(kinds)
-        return self.dropout(scaled)
+        dropped: Tensor = self.dropout(scaled)
+        return dropped
 
 
 class Block(nn.Module):
@@ -111,10 +112,11 @@ class Block(nn.Module):
         mixed = (weights @ self._split(self.value(normed))).transpose(1, 2).flatten(2)
         reading = reading + self.dropout(self.out(mixed))
         widened = F.gelu(self.widen(self.hidden_norm(reading)))
-        return reading + self.dropout(self.narrow(widened))
+        read: Tensor = reading + self.dropout(self.narrow(widened))
+        return read
 
     def _split(self, states: Tensor) -> Tensor:
-        return states.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return states.reshape(states.shape[0], -1, self.heads, states.shape[2] // self.heads).transpose(1, 2)
 
     def _bias(self, mask: Tensor, last_only: bool) -> Tensor:
         """Distance bias, with what is in the future or padding out of reach."""

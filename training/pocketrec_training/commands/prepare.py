@@ -48,12 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--duplicates", choices=["drop", "keep"], default="drop", help="keep: equal rows are repeated events"
     )
-    parser.add_argument(
-        "--min-user-count", type=int, default=1, metavar="N", help="interactions a user must have"
-    )
-    parser.add_argument(
-        "--min-item-count", type=int, default=1, metavar="N", help="interactions an item must have"
-    )
+    parser.add_argument("--min-user-count", type=int, default=1, metavar="N", help="interactions a user must have")
+    parser.add_argument("--min-item-count", type=int, default=1, metavar="N", help="interactions an item must have")
     parser.add_argument("--encoding", default="utf-8", help="of CSV and TSV files, such as latin-1")
     parser.add_argument(
         "--time-format", default="", metavar="FORMAT", help="of dates that aren't ISO: '%%d/%%m/%%Y %%H:%%M'"
@@ -124,9 +120,7 @@ def _print(card: "DatasetCard", said: dict[str, str]) -> None:
     width = max(len(step.name) for step in card.steps)
     print(f"{'table':<13} {'step':<{width}} {'rows':>11} {'dropped':>9} {'changed':>9}")
     for step in card.steps:
-        print(
-            f"{step.table:<13} {step.name:<{width}} {step.rows_in:>11,} {step.dropped:>9,} {step.changed:>9,}"
-        )
+        print(f"{step.table:<13} {step.name:<{width}} {step.rows_in:>11,} {step.dropped:>9,} {step.changed:>9,}")
         if step.dropped or step.changed:
             for example in step.examples[:1]:
                 print(f"{'':<13}   such as {example}")

@@ -21,9 +21,7 @@ from pocketrec_training.model_ranker import ModelRanker
 from pocketrec_training.train import TrainConfig, fit_model
 
 
-def cross_validate(
-    data: Path, config: TrainConfig, count: int, options: EvaluationOptions | None = None
-) -> Result:
+def cross_validate(data: Path, config: TrainConfig, count: int, options: EvaluationOptions | None = None) -> Result:
     """k-fold cross-validation by user: train on the others' histories, rank the last item of strangers.
 
     Args:

@@ -69,9 +69,7 @@ def _subjects(dataset: Dataset, model: Path | None, bundle: Path | None) -> Iter
         yield "model", ModelRanker(Model.load(model))
 
 
-def _checked(
-    folder: Path, trained_split: str, trained_digest: str, dataset: Dataset, split: str | None
-) -> str:
+def _checked(folder: Path, trained_split: str, trained_digest: str, dataset: Dataset, split: str | None) -> str:
     """The split to use, once it is sure that the test cases weren't learnt from."""
     if trained_digest != dataset_digest(dataset.card):
         raise DataError(

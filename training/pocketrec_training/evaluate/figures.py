@@ -21,9 +21,7 @@ class Figures:
     notes: dict[str, str]
 
     @classmethod
-    def of(
-        cls, subjects: Mapping[str, Measurement], baselines: Mapping[str, Measurement], seed: int = 0
-    ) -> "Figures":
+    def of(cls, subjects: Mapping[str, Measurement], baselines: Mapping[str, Measurement], seed: int = 0) -> "Figures":
         """Sum up.
 
         Args:

@@ -41,9 +41,7 @@ class Yardstick:
         learnt = [np.unique(rows) for rows in split.fit if len(rows)]
         takers = np.bincount(np.concatenate([*learnt, np.zeros(0, np.int32)]), minlength=len(vectors))
         popularity = split.popularity(len(vectors))
-        return cls(
-            split.test, slices(split.test, popularity), takers.astype(np.int64), len(learnt), vectors, at
-        )
+        return cls(split.test, slices(split.test, popularity), takers.astype(np.int64), len(learnt), vectors, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,7 @@ class Measurement:
         values[f"novelty@{at}"] = novelty(ranked[:, :at], yardstick.takers, yardstick.users)
         values[f"diversity@{at}"] = diversity(ranked[:, :at], yardstick.vectors)
         if unmasked:
-            free = accuracy(
-                ranker.rank(held_out.histories, cutoffs[-1], allow_seen=True), held_out.targets, cutoffs
-            )
+            free = accuracy(ranker.rank(held_out.histories, cutoffs[-1], allow_seen=True), held_out.targets, cutoffs)
             values |= {f"{key}/unmasked": value for key, value in free.items()}
         return cls(
             values=values,

@@ -15,9 +15,7 @@ Ranked = NDArray[np.int32]
 Values = NDArray[np.float64]
 
 
-def accuracy(
-    ranked: Ranked, targets: Sequence[NDArray[np.int32]], cutoffs: Sequence[int]
-) -> dict[str, Values]:
+def accuracy(ranked: Ranked, targets: Sequence[NDArray[np.int32]], cutoffs: Sequence[int]) -> dict[str, Values]:
     """All accuracy metrics at all cutoffs, each with a value per case.
 
         ndcg       DCG / best possible DCG, as in `pocketrec_export.rankings.ndcg`

@@ -34,9 +34,7 @@ def plot(result: Result, path: Path, at: int = 10) -> None:
             colour = "#9aa5b1" if name in ordered else "#5b8dbd" if name in others else "#1f5f99"
             error = [[max(0.0, value - low)], [max(0.0, high - value)]]
             axis.barh(place, value, xerr=error, color=colour, ecolor="#333333", capsize=3, height=0.66)
-            axis.annotate(
-                f"{value:.3f}", (high, place), (6, 0), textcoords="offset points", va="center", fontsize=9
-            )
+            axis.annotate(f"{value:.3f}", (high, place), (6, 0), textcoords="offset points", va="center", fontsize=9)
         axis.set_title(key, loc="left", fontweight="bold")
         axis.set_xlim(0, 1.14 * max(axis.get_xlim()[1], 1e-6))
         axis.spines[["top", "right", "left"]].set_visible(False)

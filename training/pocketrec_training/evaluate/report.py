@@ -57,9 +57,7 @@ def facts_of(dataset: Dataset, split: Split) -> dict[str, str]:
     return facts
 
 
-def as_result(
-    name: str, figures: Figures, facts: dict[str, str], options: EvaluationOptions, started: float
-) -> Result:
+def as_result(name: str, figures: Figures, facts: dict[str, str], options: EvaluationOptions, started: float) -> Result:
     """Figures and facts with machine, versions and duration since `started`, of `time.perf_counter`."""
     return Result(
         name=name,

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def permutation_test(
-    a: NDArray[np.float64], b: NDArray[np.float64], samples: int = 10_000, seed: int = 0
-) -> float:
+def permutation_test(a: NDArray[np.float64], b: NDArray[np.float64], samples: int = 10_000, seed: int = 0) -> float:
     """Two-sided p-value of a paired randomisation test (Smucker et al., CIKM 2007).
 
     Were a and b swapped at random for each user, how often would their means lie as far apart as they do?

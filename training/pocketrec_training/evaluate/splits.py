@@ -57,13 +57,9 @@ def global_time(dataset: Dataset, test_share: float = 0.1, validation_share: flo
         DataError: The data set has no times, or the shares leave a part empty.
     """
     if not (0 < test_share < 1 and 0 < validation_share < 1 and test_share + validation_share < 1):
-        raise ValueError(
-            f"shares {test_share} and {validation_share} must be above 0 and leave something to fit"
-        )
+        raise ValueError(f"shares {test_share} and {validation_share} must be above 0 and leave something to fit")
     if not dataset.card.ties.timestamps:
-        raise DataError(
-            f"data set {dataset.card.name} has no timestamps to cut at: use the split leave-last-out"
-        )
+        raise DataError(f"data set {dataset.card.name} has no timestamps to cut at: use the split leave-last-out")
     ordered = np.sort(dataset.times)
     count = len(ordered)
     begins_test = ordered[min(count - 1, round(count * (1 - test_share)))]
@@ -116,8 +112,7 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
     testable = np.array([u for u, rows in enumerate(whole) if len(rows) >= 2], dtype=np.int32)
     if not 2 <= k <= len(testable) // 2:
         raise ValueError(
-            f"can't make {k} folds of {len(testable)} users with two interactions: "
-            f"choose 2 to {len(testable) // 2}"
+            f"can't make {k} folds of {len(testable)} users with two interactions: choose 2 to {len(testable) // 2}"
         )
     random = np.random.default_rng(seed)
     splits = []
@@ -129,9 +124,7 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
             fit[user] = whole[user][:0]
         for user in chosen:
             fit[user] = whole[user][:-1]
-        splits.append(
-            Split(f"fold {number} of {k}", fit, _last_of(whole, chosen), _last_of(whole, np.sort(held)))
-        )
+        splits.append(Split(f"fold {number} of {k}", fit, _last_of(whole, chosen), _last_of(whole, np.sort(held))))
     return splits
 
 

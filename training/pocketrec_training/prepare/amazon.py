@@ -23,9 +23,7 @@ def amazon_source(folder: Path, location: str) -> Source | None:
     if not metas:
         return None
     if len(metas) > 1:
-        raise DataError(
-            f"{location} holds several categories; name one: REVIEWS.jsonl --items {metas[0].name}"
-        )
+        raise DataError(f"{location} holds several categories; name one: REVIEWS.jsonl --items {metas[0].name}")
     stem = metas[0].name.removeprefix(_META).split(".")[0]
     reviews = sorted(path for path in folder.glob(f"{stem}.jsonl*"))
     if len(reviews) != 1:

@@ -40,11 +40,7 @@ def _typed(column: pl.Series) -> pl.Series:
         return column.cast(pl.Int64, strict=False)
     if column.dtype.is_numeric():
         numbers = column.cast(pl.Float64)
-        return (
-            numbers.to_frame()
-            .select(pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name)))
-            .to_series()
-        )
+        return numbers.to_frame().select(pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name))).to_series()
     return _words(column.cast(pl.String))
 
 

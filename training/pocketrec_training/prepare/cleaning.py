@@ -7,9 +7,7 @@ import polars as pl
 
 _SPACES = r"[\s\x1c-\x1f]+"
 """What Python's regular expressions call white space; polars' lack the four separators of ASCII."""
-_INLINE = (
-    "a|abbr|b|big|cite|code|del|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var"
-)
+_INLINE = "a|abbr|b|big|cite|code|del|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var"
 _BLOCK = (
     "address|article|aside|blockquote|body|br|button|center|dd|div|dl|dt|embed|fieldset|figcaption|figure|footer|form|"
     "h[1-6]|head|header|hr|html|iframe|img|input|label|li|link|main|map|meta|nav|noscript|object|ol|option|p|param|"

@@ -116,9 +116,7 @@ def map_columns(table: str, file: str, available: Iterable[str], chosen: Mapping
     here = {key.partition(".")[2]: name for key, name in chosen.items() if key.startswith(f"{table}.")}
     for column, name in here.items():
         if name not in names:
-            raise ConfigError(
-                f"{table}.{column}={name}: {file} has no column {name!r}, but {', '.join(names)}"
-            )
+            raise ConfigError(f"{table}.{column}={name}: {file} has no column {name!r}, but {', '.join(names)}")
     source = {}
     taken = set(here.values())
     plain = {_plain(name): name for name in reversed(names) if name not in taken}

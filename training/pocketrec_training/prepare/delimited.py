@@ -44,9 +44,7 @@ def read_delimited(path: Path, layout: Delimited, broken: BrokenRows) -> Iterato
     try:
         codecs.lookup(layout.encoding)
     except LookupError:
-        raise ConfigError(
-            f"there is no encoding {layout.encoding!r}; utf-8, latin-1 and cp1252 are usual"
-        ) from None
+        raise ConfigError(f"there is no encoding {layout.encoding!r}; utf-8, latin-1 and cp1252 are usual") from None
     with open_source(path) as file:
         text = io.TextIOWrapper(file.stream, layout.encoding, errors="surrogateescape", newline="")
         lines = _Lines(text)
@@ -136,13 +134,9 @@ def _header(records: _Records, path: Path) -> list[str]:
         raise DataError(f"{path.name}, line 1: no header with the names of columns {records.why}".rstrip())
     for name in header:
         if header.count(name) > 1:
-            raise DataError(
-                f"{path.name}, line 1: column {name!r} stands there twice; give each its own name"
-            )
+            raise DataError(f"{path.name}, line 1: column {name!r} stands there twice; give each its own name")
         if not name.isprintable():
-            raise DataError(
-                f"{path.name}, line 1: {shown(name)} is not a name of a column; is this a text file?"
-            )
+            raise DataError(f"{path.name}, line 1: {shown(name)} is not a name of a column; is this a text file?")
     return header
 
 

@@ -36,9 +36,7 @@ class Interactions:
         return cls(pl.DataFrame(schema=COLUMNS), [], Ties(timestamps=False, users=0, tied_last_two=0), {})
 
 
-def clean_interactions(
-    raw: RawTable, columns: ColumnMap, catalogue: pl.Series, options: PrepareConfig
-) -> Interactions:
+def clean_interactions(raw: RawTable, columns: ColumnMap, catalogue: pl.Series, options: PrepareConfig) -> Interactions:
     """Read and clean interactions.
 
     In order: broken rows, missing values, duplicates, items that the catalogue lacks, minimum counts, order.
@@ -106,9 +104,7 @@ def _read(
     raw: RawTable, columns: ColumnMap, policies: dict[str, Policy], options: PrepareConfig
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     source, notes = columns.source, dict[str, str]()
-    fields = [
-        Field.identifier(name, source[name], raw, name not in policies) for name in ("user_id", "item_id")
-    ]
+    fields = [Field.identifier(name, source[name], raw, name not in policies) for name in ("user_id", "item_id")]
     if "timestamp" in source:
         name = source["timestamp"]
         form = recognise_time(raw.frame, name, raw.columns[name], options.time_format)

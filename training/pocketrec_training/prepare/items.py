@@ -65,16 +65,12 @@ def clean_items(raw: RawTable, columns: ColumnMap, options: PrepareConfig) -> Ca
         after = _cleaned(rows, clean)
         steps.append(changed(name, _TABLE, raw, rows, _differs(rows, after)))
         rows = after
-    policies = policies_of(
-        _TABLE, {name: source.get(name, name) for name in rows.columns[1:]}, options.missing
-    )
+    policies = policies_of(_TABLE, {name: source.get(name, name) for name in rows.columns[1:]}, options.missing)
     rows, filled = fill_missing(rows, _TABLE, policies, raw)
     untitled = rows["title"].is_null()
     steps += [*filled, changed("empty titles: the id instead", _TABLE, raw, rows, untitled)]
     rows = rows.with_columns(pl.col("title").fill_null(pl.col("item_id")), pl.col("text").fill_null(""))
-    rows = rows.with_columns(
-        pl.col("categories").fill_null(pl.lit(pl.Series([[]], dtype=pl.List(pl.String))))
-    )
+    rows = rows.with_columns(pl.col("categories").fill_null(pl.lit(pl.Series([[]], dtype=pl.List(pl.String)))))
     return Catalogue(rows.drop(LINE), steps, notes, nested)
 
 
@@ -111,9 +107,7 @@ def _text(name: str, source: dict[str, str], raw: RawTable) -> pl.Expr:
     return text.cast(pl.String).alias(name)
 
 
-def _categories(
-    rows: pl.DataFrame, source: dict[str, str], raw: RawTable, notes: dict[str, str]
-) -> pl.Series:
+def _categories(rows: pl.DataFrame, source: dict[str, str], raw: RawTable, notes: dict[str, str]) -> pl.Series:
     if "categories" not in source:
         return pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, len(rows))
     values = rows[source["categories"]]
@@ -151,7 +145,6 @@ def _differs(before: pl.DataFrame, after: pl.DataFrame) -> pl.Series:
     return before.select(
         pl.any_horizontal(
             *(pl.col(name).fill_null("") != after[name].fill_null("") for name in ("title", "text")),
-            pl.col("categories").list.join("\x00").fill_null("")
-            != after["categories"].list.join("\x00").fill_null(""),
+            pl.col("categories").list.join("\x00").fill_null("") != after["categories"].list.join("\x00").fill_null(""),
         ).alias("differs")
     )["differs"]

@@ -55,9 +55,7 @@ def _series(values: list[Any]) -> pl.Series | None:
     if dict in kinds:
         return None
     if list in kinds:
-        return pl.Series(
-            [None if value is None else list(_flat(value)) for value in values], dtype=pl.List(pl.String)
-        )
+        return pl.Series([None if value is None else list(_flat(value)) for value in values], dtype=pl.List(pl.String))
     if kinds == {bool}:
         return pl.Series(values, dtype=pl.Boolean)
     if not kinds:

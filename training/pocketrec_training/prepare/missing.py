@@ -35,9 +35,7 @@ class Policy:
         """
         kind, colon, constant = text.partition(":")
         if kind not in POLICIES or bool(colon) != (kind == "constant"):
-            raise ConfigError(
-                f"missing {column}={text}: say keep, drop, constant:VALUE, median, mode or interpolate"
-            )
+            raise ConfigError(f"missing {column}={text}: say keep, drop, constant:VALUE, median, mode or interpolate")
         return cls(kind, constant)
 
     def apply(self, rows: pl.DataFrame, column: str, within: str | None, label: str) -> pl.DataFrame:
@@ -54,9 +52,7 @@ class Policy:
         """
         values = rows[column]
         if self.kind in ("median", "interpolate") and not values.dtype.is_numeric():
-            raise ConfigError(
-                f"missing {label}={self.kind}: the column holds {_kind(values.dtype)}, not numbers"
-            )
+            raise ConfigError(f"missing {label}={self.kind}: the column holds {_kind(values.dtype)}, not numbers")
         match self.kind:
             case "keep":
                 return rows
@@ -71,9 +67,7 @@ class Policy:
             case _:
                 common = values.drop_nulls().value_counts().sort(["count", column], descending=[True, False])
                 filling = pl.lit(common[column].first(), values.dtype)
-        return rows.with_columns(
-            pl.when(values.is_null()).then(filling).otherwise(pl.col(column)).alias(column)
-        )
+        return rows.with_columns(pl.when(values.is_null()).then(filling).otherwise(pl.col(column)).alias(column))
 
 
 def check_policies(chosen: Mapping[str, str]) -> None:
@@ -85,9 +79,7 @@ def check_policies(chosen: Mapping[str, str]) -> None:
     for key, text in chosen.items():
         table, _, column = key.partition(".")
         if table not in TABLES or not column:
-            raise ConfigError(
-                f"missing {key}={text}: {key!r} is not TABLE.COLUMN with a table of {', '.join(TABLES)}"
-            )
+            raise ConfigError(f"missing {key}={text}: {key!r} is not TABLE.COLUMN with a table of {', '.join(TABLES)}")
         Policy.parse(key, text)
 
 
@@ -110,9 +102,7 @@ def policies_of(table: str, columns: Mapping[str, str], chosen: Mapping[str, str
             continue
         column = name if name in columns else by_source.get(name)
         if column is None:
-            raise ConfigError(
-                f"missing {key}={text}: {table} has no column {name!r}, but {', '.join(columns)}"
-            )
+            raise ConfigError(f"missing {key}={text}: {table} has no column {name!r}, but {', '.join(columns)}")
         found[column] = Policy.parse(key, text)
     return found
 
@@ -152,8 +142,6 @@ def fill_missing(
         if len(after) < len(rows):
             steps.append(dropped(name, table, raw, rows, after))
         else:
-            steps.append(
-                changed(name, table, raw, rows, rows[column].is_null() & after[column].is_not_null())
-            )
+            steps.append(changed(name, table, raw, rows, rows[column].is_null() & after[column].is_not_null()))
         rows = after
     return rows, steps

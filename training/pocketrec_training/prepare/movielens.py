@@ -42,9 +42,7 @@ def movielens_source(folder: Path, location: str) -> Source | None:
     if {"ratings.dat", "movies.dat"} <= files:
         latin = Delimited("::", quoted=False, encoding="latin-1")
         tables = {
-            "items": TableFile(
-                folder / "movies.dat", _headed(latin, ("movie_id", "title", "genres")), with_year
-            ),
+            "items": TableFile(folder / "movies.dat", _headed(latin, ("movie_id", "title", "genres")), with_year),
             "interactions": TableFile(folder / "ratings.dat", _headed(latin, _RATINGS)),
         }
         if "users.dat" in files:

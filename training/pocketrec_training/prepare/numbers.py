@@ -61,9 +61,7 @@ def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_form
     if probe["dates"].count() > len(numbers):
         return TimeForm("ISO dates", _iso)
     middle = float(numbers.median() or 0)  # type: ignore[arg-type]
-    unit, per_second = next(
-        ((unit, scale) for limit, unit, scale in _UNITS if middle < limit), ("nanoseconds", 1e9)
-    )
+    unit, per_second = next(((unit, scale) for limit, unit, scale in _UNITS if middle < limit), ("nanoseconds", 1e9))
     return TimeForm(unit, lambda text: _possible((number(text) / per_second).floor()))
 
 
@@ -82,8 +80,6 @@ def _iso(text: pl.Expr) -> pl.Expr:
     day, clock, sign, hours, minutes = (parts.struct[str(group)] for group in (1, 2, 3, 4, 5))
     clock = clock.fill_null("00:00")
     clock = pl.when(clock.str.len_bytes() == 5).then(clock + ":00").otherwise(clock)
-    moment = (
-        (day + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us").dt.epoch("s")
-    )
+    moment = (day + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us").dt.epoch("s")
     offset = hours.cast(pl.Int64) * 3600 + minutes.cast(pl.Int64) * 60
     return moment - pl.when(sign == "-").then(-offset).otherwise(offset).fill_null(0)

@@ -32,7 +32,5 @@ def ties(rows: pl.DataFrame) -> Ties:
     same_user = pl.col("user_id") == pl.col("user_id").shift(1)
     last = (pl.col("user_id") != pl.col("user_id").shift(-1)).fill_null(True)
     tied = pl.col("timestamp") == pl.col("timestamp").shift(1)
-    users, tied_users = rows.select(users=(last & same_user).sum(), tied=(last & same_user & tied).sum()).row(
-        0
-    )
+    users, tied_users = rows.select(users=(last & same_user).sum(), tied=(last & same_user & tied).sum()).row(0)
     return Ties(timestamps=rows["timestamp"].null_count() < len(rows), users=users, tied_last_two=tied_users)

@@ -79,10 +79,7 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
             for table in TABLES
             if table in source.tables
         }
-        maps = {
-            table: map_columns(table, raw[table].path.name, raw[table].columns, options.columns)
-            for table in raw
-        }
+        maps = {table: map_columns(table, raw[table].path.name, raw[table].columns, options.columns) for table in raw}
         raw, maps, derived = _with_items(raw, maps, options)
         shown.advance()
         catalogue = clean_items(raw["items"], maps["items"], options)
@@ -177,17 +174,12 @@ def _why(table: str, steps: list[Step]) -> str:
 def _described(maps: Mapping[str, ColumnMap], catalogue: Catalogue, events: Interactions) -> dict[str, str]:
     notes = {f"items.{name}": note for name, note in catalogue.notes.items()}
     notes |= {f"interactions.{name}": note for name, note in events.notes.items()}
-    columns = {
-        f"{table}.{name}": source for table, found in maps.items() for name, source in found.source.items()
-    }
+    columns = {f"{table}.{name}": source for table, found in maps.items() for name, source in found.source.items()}
     return {key: f"{source} ({notes[key]})" if key in notes else source for key, source in columns.items()}
 
 
 def _unused(maps: Mapping[str, ColumnMap], catalogue: Catalogue) -> list[str]:
     ignored = [
-        f"{table}.{name}"
-        for table, found in maps.items()
-        if table not in ("items", "users")
-        for name in found.unused
+        f"{table}.{name}" for table, found in maps.items() if table not in ("items", "users") for name in found.unused
     ]
     return ignored + [f"items.{name}" for name in catalogue.unused]

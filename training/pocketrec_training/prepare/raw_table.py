@@ -49,11 +49,7 @@ def text_of(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if dtype.is_float():
         whole = column.cast(pl.Int64, strict=False)
-        text = (
-            pl.when(whole.cast(pl.Float64) == column)
-            .then(whole.cast(pl.String))
-            .otherwise(column.cast(pl.String))
-        )
+        text = pl.when(whole.cast(pl.Float64) == column).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))
     elif isinstance(dtype, pl.List):
         text = column.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True)
     else:

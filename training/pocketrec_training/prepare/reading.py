@@ -42,9 +42,7 @@ def read_table(file: TableFile, scratch: Path, options: PrepareConfig) -> RawTab
             layout = replace(layout, separator="\t")
         batches = read_delimited(file.path, layout, broken)
     else:
-        raise DataError(
-            f"{file.path}: can't tell its format; CSV, TSV, JSONL and Parquet files are read, also as .gz"
-        )
+        raise DataError(f"{file.path}: can't tell its format; CSV, TSV, JSONL and Parquet files are read, also as .gz")
     frame, rows = _spool(batches, file.path, scratch)
     return _table(file, "line", frame, form in JSON_LINES, rows + broken.count, broken)
 
@@ -79,9 +77,7 @@ def _joined(parts: list[pl.LazyFrame]) -> pl.LazyFrame:
     widest = {name: _widest(found - {pl.Null()}) for name, found in kinds.items()}
     return pl.concat(
         [
-            part.with_columns(
-                _cast(name, kind, widest[name]) for name, kind in schema.items() if kind != widest[name]
-            )
+            part.with_columns(_cast(name, kind, widest[name]) for name, kind in schema.items() if kind != widest[name])
             for part, schema in zip(parts, schemas, strict=True)
         ],
         how="diagonal",
@@ -122,9 +118,7 @@ def _parquet(file: TableFile, scratch: Path, broken: BrokenRows) -> RawTable:
     return _table(file, "row", frame.with_row_index(LINE, 1).cast({LINE: pl.Int64}), True, rows, broken)
 
 
-def _table(
-    file: TableFile, unit: str, frame: pl.LazyFrame, typed: bool, rows: int, broken: BrokenRows
-) -> RawTable:
+def _table(file: TableFile, unit: str, frame: pl.LazyFrame, typed: bool, rows: int, broken: BrokenRows) -> RawTable:
     frame = file.shape(frame)
     columns = {name: kind for name, kind in frame.collect_schema().items() if name != LINE}
     return RawTable(file.path, unit, frame, columns, typed, rows, broken)

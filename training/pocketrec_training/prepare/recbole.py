@@ -23,13 +23,9 @@ def recbole_source(path: Path, location: str) -> Source | None:
     if not found:
         return None
     if len(found) > 1:
-        raise DataError(
-            f"{location} holds several data sets: name one of {', '.join(file.name for file in found)}"
-        )
+        raise DataError(f"{location} holds several data sets: name one of {', '.join(file.name for file in found)}")
     files = {_TABLES[suffix]: found[0].with_suffix(suffix) for suffix in _TABLES}
-    tables = {
-        table: TableFile(file, _LAYOUT, plain_columns) for table, file in files.items() if file.exists()
-    }
+    tables = {table: TableFile(file, _LAYOUT, plain_columns) for table, file in files.items() if file.exists()}
     return Source(found[0].stem, location, "RecBole atomic files", tables)
 
 

@@ -28,14 +28,8 @@ def find_source(path: Path, items: Path | None = None) -> Source:
             raise DataError(f"there is no {file}")
     if path.is_dir():
         if items is not None:
-            raise DataError(
-                f"{location} is a folder, whose items are found by name; --items goes with a file"
-            )
-        source = (
-            movielens_source(path, location)
-            or recbole_source(path, location)
-            or amazon_source(path, location)
-        )
+            raise DataError(f"{location} is a folder, whose items are found by name; --items goes with a file")
+        source = movielens_source(path, location) or recbole_source(path, location) or amazon_source(path, location)
         return source or _named_tables(path, location)
     if items is None and (source := recbole_source(path, location)) is not None:
         return source

@@ -47,9 +47,7 @@ def backed_off(scores: sparse.csr_array, below: NDArray[np.float32]) -> NDArray[
     return np.where(dense > 0, dense, below)
 
 
-def history_matrix(
-    histories: Sequence[NDArray[np.int32]], items: int, newest: int | None = None
-) -> sparse.csr_array:
+def history_matrix(histories: Sequence[NDArray[np.int32]], items: int, newest: int | None = None) -> sparse.csr_array:
     """Histories as a 0/1 matrix [n, items], of their newest items alone where `newest` is given.
 
     Example:

@@ -26,9 +26,7 @@ class FrozenText(Baseline):
     newest: int
 
     @classmethod
-    def fit(
-        cls, vectors: NDArray[np.float32], popularity: NDArray[np.int64], newest: int = 5
-    ) -> "FrozenText":
+    def fit(cls, vectors: NDArray[np.float32], popularity: NDArray[np.int64], newest: int = 5) -> "FrozenText":
         """Take the vectors as they are.
 
         Args:

@@ -37,9 +37,7 @@ class Markov(Baseline):
         """
         before = np.concatenate([*(rows[:-1] for rows in histories), np.zeros(0, dtype=np.int32)])
         after = np.concatenate([*(rows[1:] for rows in histories), np.zeros(0, dtype=np.int32)])
-        counts = sparse.coo_array(
-            (np.ones(len(before), dtype=np.float32), (before, after)), shape=(items, items)
-        )
+        counts = sparse.coo_array((np.ones(len(before), dtype=np.float32), (before, after)), shape=(items, items))
         popularity = np.bincount(np.concatenate([*histories, np.zeros(0, dtype=np.int32)]), minlength=items)
         prior = smoothing * popularity / max(popularity.sum(), 1)
         return cls(items, counts.tocsr(), prior.astype(np.float32))

@@ -67,9 +67,7 @@ def word_vectors(texts: Sequence[str]) -> sparse.csr_array:
         lengths.append(len(found))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     data = np.ones(len(columns), dtype=np.float32)
-    counts = sparse.csr_array(
-        (data, np.array(columns, dtype=np.int32), offsets), shape=(len(texts), len(numbers))
-    )
+    counts = sparse.csr_array((data, np.array(columns, dtype=np.int32), offsets), shape=(len(texts), len(numbers)))
     counts.sum_duplicates()
     rarity = np.log((1 + len(texts)) / (1 + np.bincount(counts.indices, minlength=len(numbers)))) + 1
     counts.data = ((1 + np.log(counts.data)) * rarity[counts.indices]).astype(np.float32)
