@@ -38,7 +38,9 @@ def test_graph_form_ranks_as_the_exact_solution():
     histories = [[1, 3], [0, 2, 5], [7]]
     for history in histories:
         exact = factors.fold_in([np.array(history, dtype=np.int32)])[0]
-        user = tower(vectors[history][None], torch.zeros(1, len(history), dtype=torch.long), torch.ones(1, len(history)))[0]
+        user = tower(
+            vectors[history][None], torch.zeros(1, len(history), dtype=torch.long), torch.ones(1, len(history))
+        )[0]
         cosine = (vectors @ user) @ (factors.items @ exact) / ((vectors @ user).norm() * (factors.items @ exact).norm())
         assert cosine > 1 - 1e-6
         assert torch.equal((vectors @ user).argsort()[-5:], (factors.items @ exact).argsort()[-5:])

@@ -44,7 +44,5 @@ def test_own_target_among_the_negatives_changes_nothing():
     users, vectors = unit(1, 4), unit(3, 4, seed=1)
     target = vectors[:1]
     without = sampled_softmax(users, target, vectors[1:], torch.zeros(1, 2, dtype=torch.bool), 2, 1.0)
-    with_own = sampled_softmax(
-        users, target, vectors, torch.tensor([[True, False, False]]), 3, 1.0
-    )
+    with_own = sampled_softmax(users, target, vectors, torch.tensor([[True, False, False]]), 3, 1.0)
     assert with_own.item() == pytest.approx(without.item(), rel=1e-6)

@@ -1,0 +1,171 @@
+"""From a model folder to a bundle, through the gate."""
+
+import hashlib
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from pocketrec import Item, Recommender
+from pocketrec.config import load_config
+from pocketrec.errors import DataError, ModelError
+from pocketrec.graphs import open_session
+from pocketrec.manifest import Manifest
+from pocketrec_export import export as export_module
+from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.gate import Answers, GateConfig, Probe, compare, first_half
+from pocketrec_export.index_builder import IndexConfig, build_index
+from pocketrec_export.model import Model
+from pocketrec_export.quantise import dynamic_int8, stored_int8
+from pocketrec_export.routes import optimum_exporter
+from pocketrec_training.model_ranker import ModelRanker
+
+
+def spoiled(quantise):
+    """A quantiser that ruins every weight it stores."""
+
+    def spoil(source, target):
+        quantise(source, target)
+        graph = onnx.load(str(target))
+        for tensor in graph.graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if values.dtype == np.int8 and values.size > 1:
+                noise = np.random.default_rng(0).integers(-127, 128, values.shape).astype(np.int8)
+                tensor.CopyFrom(numpy_helper.from_array(noise, tensor.name))
+        onnx.save(graph, str(target))
+
+    return spoil
+
+
+def test_bundle_ranks_as_the_model_does(toy_model, toy_bundle):
+    model = Model.load(toy_model)
+    ids = [item.id for item in model.items]
+    recommender = Recommender.load(toy_bundle)
+    ranked = ModelRanker(model).rank(model.held_out.histories, k=5)
+    same = [
+        len({ids[row] for row in line} & set(recommender.rank([ids[row] for row in rows], k=5))) / 5
+        for line, rows in zip(ranked, model.held_out.histories, strict=True)
+    ]
+    assert np.mean(same) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "quantise", "role"),
+    [
+        ("dynamic_int8", dynamic_int8, "user"),
+        ("dynamic_int8", dynamic_int8, "encoder"),
+        ("stored_int8", stored_int8, "scorer"),
+    ],
+)
+def test_a_broken_int8_graph_is_blocked_and_float32_ships(toy_model, tmp_path, monkeypatch, name, quantise, role):
+    broken = spoiled(quantise)
+
+    def only_this_role(source, target):
+        (broken if source.name == f"{role}.onnx" else quantise)(source, target)
+
+    monkeypatch.setattr(export_module, name, only_this_role)
+    exported = export(toy_model, tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.bound=0.05"]))
+    facts = exported.manifest.graphs[role]
+    assert facts.precision == "fp32"
+    assert "failed the gate" in facts.reason
+    assert not exported.choice.verdicts[role].passed
+    assert exported.choice.verdicts["all"].passed
+    Recommender.load(tmp_path / "bundle").recommend(["red-1"])
+
+
+def test_the_gate_passes_equal_answers_and_blocks_worse_ones():
+    random = np.random.default_rng(0)
+    targets = [np.array([row], np.int32) for row in range(200)]
+    good = np.stack([np.r_[row, 1000 + random.permutation(9)] for row in range(200)]).astype(np.int32)
+    bad = good.copy()
+    bad[:20, 0] = 5000  # one in ten loses its hit
+    probe = Probe(ids=[], histories=[], history_targets=targets, queries=[], query_targets=[])
+    empty = np.zeros((0, 10), np.int32)
+    same = compare(Answers(good, empty), Answers(good, empty), probe, GateConfig())
+    assert same.passed
+    assert (same.overlap, same.loss, same.upper) == (1.0, 0.0, 0.0)
+    worse = compare(Answers(good, empty), Answers(bad, empty), probe, GateConfig())
+    assert not worse.passed
+    assert worse.loss == pytest.approx(0.1)
+    assert worse.upper > 0.1
+    assert compare(Answers(good, empty), Answers(bad, empty), probe, GateConfig(bound=0.2)).passed
+
+
+def test_a_lucky_mean_is_not_enough_for_the_gate():
+    """Ten cases of which one gains and one loses: no loss on average, but nobody knows."""
+    targets = [np.array([0], np.int32)] * 10
+    before = np.tile(np.array([[0, 1]], np.int32), (10, 1))
+    before[0] = [1, 2]
+    after = np.tile(np.array([[0, 1]], np.int32), (10, 1))
+    after[1] = [1, 2]
+    probe = Probe(ids=[], histories=[], history_targets=targets, queries=[], query_targets=[])
+    empty = np.zeros((0, 2), np.int32)
+    verdict = compare(Answers(before, empty), Answers(after, empty), probe, GateConfig())
+    assert verdict.loss == pytest.approx(0)
+    assert not verdict.passed
+
+
+def test_exporting_twice_gives_the_same_files_but_for_timings(toy_model, toy_bundle, tmp_path):
+    export(toy_model, tmp_path / "bundle", ExportConfig())
+    first, again = Manifest.read(toy_bundle), Manifest.read(tmp_path / "bundle")
+    assert first.files == again.files
+
+
+def test_a_new_item_stands_where_the_shipped_encoder_puts_its_text(toy_bundle):
+    recommender = Recommender.load(toy_bundle)
+    recommender.upsert([Item(id="new", title="blue rug", categories=("living",))])
+    vector = recommender.encode(["blue rug. living"])[0]
+    vectors = np.load(toy_bundle / "vectors.npy")
+    best = recommender.similar("new", k=1)[0]
+    assert best.score == pytest.approx(float((vectors @ vector).max()), abs=1e-5)
+
+
+def test_both_routes_give_the_same_vectors(toy_model, tmp_path):
+    encoder = Model.load(toy_model).encoder
+    optimum_exporter.export_encoder(encoder, tmp_path / "encoder.onnx")
+    session = open_session(tmp_path / "encoder.onnx", threads=1)
+    for batch, length in ((1, 1), (1, 9), (3, 4), (5, 16)):
+        ids = np.random.default_rng(length).integers(2, 18, (batch, length))
+        mask = (np.arange(length)[None, :] <= np.arange(batch)[:, None] + length // 2).astype(np.int64)
+        expected = encoder(torch.from_numpy(ids), torch.from_numpy(mask)).detach().numpy()
+        found = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        assert np.abs(found - expected).max() < 1e-5
+
+
+def test_index_reaches_its_recall_and_is_deterministic(tmp_path):
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((3000, 24)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    users = vectors[:100] + 0.1 * random.standard_normal((100, 24)).astype(np.float32)
+    facts = build_index(vectors, users, 50, IndexConfig(recall=0.97), tmp_path / "a.hnsw")
+    build_index(vectors, users, 50, IndexConfig(recall=0.97), tmp_path / "b.hnsw")
+    assert facts.recall >= 0.97
+    assert 50 <= facts.ef <= 3000
+    digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.hnsw", "b.hnsw")}
+    assert len(digests) == 1
+
+
+def test_a_folder_of_other_things_is_never_replaced(toy_model, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(DataError, match="mine exists and is not a bundle"):
+        export(toy_model, tmp_path / "mine", ExportConfig())
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_no_model_is_one_clear_error(tmp_path):
+    with pytest.raises(ModelError, match="is not a model"):
+        export(tmp_path / "nothing", tmp_path / "bundle", ExportConfig())
+
+
+def test_first_half_of_a_title_has_a_word():
+    assert first_half("Blue teapot with lid") == "Blue teapot"
+    assert first_half("Teapot") == "Teapot"
+
+
+def test_config_round_trips():
+    config = ExportConfig(gate=GateConfig(bound=0.02))
+    assert msgspec.json.decode(msgspec.json.encode(config), type=ExportConfig) == config

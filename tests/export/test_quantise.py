@@ -1,0 +1,59 @@
+"""Int8 forms of graphs."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import nn
+
+from pocketrec.graphs import open_session
+from pocketrec_export.quantise import dynamic_int8, int8_columns, stored_int8
+from pocketrec_export.routes.torch_exporter import export_graph
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Linear(32, 64), nn.Linear(64, 8)
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x)))
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    path = tmp_path_factory.mktemp("net") / "net.onnx"
+    axes = {"x": ("batch", "length"), "y": ("batch", "length")}
+    export_graph(Net().eval(), {"x": torch.randn(2, 3, 32)}, "y", axes, path)
+    return path
+
+
+@given(arrays(np.float32, (7, 3), elements=st.floats(-1e3, 1e3, width=32)))
+def test_int8_columns_are_within_half_a_step(values):
+    small, scale = int8_columns(values)
+    assert np.abs(small * scale - values).max(initial=0) <= scale.max() / 2 * 1.001
+    assert small.min(initial=0) >= -127
+
+
+@pytest.mark.parametrize(("quantise", "tolerance"), [(dynamic_int8, 0.03), (stored_int8, 0.01)])
+def test_int8_graph_is_smaller_and_close(net, tmp_path, quantise, tolerance):
+    quantise(net, tmp_path / "int8.onnx")
+    x = np.random.default_rng(0).standard_normal((2, 5, 32)).astype(np.float32)
+    full, small = (open_session(path, threads=1).run(None, {"x": x})[0] for path in (net, tmp_path / "int8.onnx"))
+    assert np.abs(full - small).max() < tolerance * np.abs(full).max()
+    weights = [tensor.data_type for tensor in onnx.load(str(tmp_path / "int8.onnx")).graph.initializer]
+    assert onnx.TensorProto.INT8 in weights
+
+
+def test_stored_int8_answers_each_row_alone_and_in_company_alike(net, tmp_path):
+    stored_int8(net, tmp_path / "int8.onnx")
+    session = open_session(tmp_path / "int8.onnx", threads=1)
+    x = np.random.default_rng(0).standard_normal((1, 50, 32)).astype(np.float32)
+    x[0, 0] *= 100  # a companion that would stretch a shared scale
+    together = session.run(None, {"x": x})[0][0, 1:]
+    alone = np.concatenate([session.run(None, {"x": x[:, i : i + 1]})[0][0] for i in range(1, 50)])
+    assert np.abs(together - alone).max() < 1e-5

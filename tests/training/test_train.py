@@ -1,0 +1,128 @@
+"""Training, from a data set to a model folder."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from pocketrec.errors import DataError
+from pocketrec_export.model import Model
+from pocketrec_training.evaluate.splits import make_split
+from pocketrec_training.item_table import ItemTable
+from pocketrec_training.model_ranker import ModelRanker
+from pocketrec_training.train import fit_model, train
+
+
+def same_models(first, second):
+    pairs = [(first.vectors, second.vectors), (first.residual, second.residual)]
+    pairs += [
+        (a.numpy(), b.numpy())
+        for mine, other in ((first.user, second.user), (first.scorer, second.scorer))
+        for a, b in zip(mine.state_dict().values(), other.state_dict().values(), strict=True)
+    ]
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_a_trained_model_foresees_the_next_item_of_a_taste(shop, toy_model):
+    model = Model.load(toy_model)
+    test = make_split(shop, "leave-last-out").test
+    ranked = ModelRanker(model).rank(test.histories, k=3)
+    found = np.mean([target[0] in line for line, target in zip(ranked, test.targets, strict=True)])
+    assert found > 0.8  # by chance: 3 of 40
+
+
+def test_history_is_masked_unless_asked(shop, toy_model):
+    ranker = ModelRanker(Model.load(toy_model))
+    histories = make_split(shop, "leave-last-out").test.histories[:20]
+    assert not any(set(line) & set(rows) for line, rows in zip(ranker.rank(histories, 10), histories, strict=True))
+    seen = ranker.rank(histories, 10, allow_seen=True)
+    assert any(set(line) & set(rows) for line, rows in zip(seen, histories, strict=True))
+
+
+def test_same_seed_gives_the_same_model_and_another_seed_another(shop, toy_config):
+    split = make_split(shop, "leave-last-out")
+    first, again, other = (fit_model(shop, split, toy_config, seed) for seed in (1, 1, 2))
+    assert same_models(first, again)
+    assert not same_models(first, other)
+
+
+def test_a_saved_model_loads_as_it_was(shop, toy_config, tmp_path):
+    model = train(shop, tmp_path / "model", toy_config, seed=3)
+    loaded = Model.load(tmp_path / "model")
+    assert loaded.card == model.card
+    assert loaded.items == shop.items
+    assert same_models(loaded, model)
+
+
+def test_a_killed_run_resumes_to_the_same_model(shop, toy_config, toy_encoder, tmp_path):
+    config = msgspec.structs.replace(toy_config, training=msgspec.structs.replace(toy_config.training, epochs=12))
+    whole = train(shop, tmp_path / "whole", config, seed=0)
+    data = tmp_path / "data.txt"
+    data.write_bytes(msgspec.json.encode(config))
+    program = f"""
+import msgspec
+from pathlib import Path
+from pocketrec_training.dataset import Dataset
+from pocketrec_training.train import TrainConfig, train
+config = msgspec.json.decode(Path({str(data)!r}).read_bytes(), type=TrainConfig)
+train(Dataset.load(Path({str(tmp_path / "dataset")!r})), Path({str(tmp_path / "cut")!r}), config, seed=0)
+"""
+    from toys import write_shop
+
+    from pocketrec_training.dataset import Dataset
+    from pocketrec_training.prepare import find_source, prepare
+
+    prepare(find_source(write_shop(tmp_path / "raw")), tmp_path / "dataset")
+    checkpoints = tmp_path / ".cut-checkpoint"
+    process = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*.pt")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(checkpoints.glob("*.pt")), "killed before its first checkpoint, or after its end"
+    resumed = train(Dataset.load(tmp_path / "dataset"), tmp_path / "cut", config, seed=0, resume=True)
+    assert same_models(resumed, whole)
+    assert not checkpoints.exists()
+
+
+def test_factorisation_is_a_model_like_any_other(shop, toy_config):
+    config = msgspec.structs.replace(toy_config, kind="factorisation")
+    split = make_split(shop, "leave-last-out")
+    model = fit_model(shop, split, config, seed=0)
+    assert np.allclose(np.linalg.norm(model.vectors, axis=1), 1, atol=1e-5)
+    ranked = ModelRanker(model).rank(split.test.histories, k=5)
+    tastes = [[shop.items[row].id.split("-")[0] for row in line] for line in ranked]
+    own = [shop.items[rows[0]].id.split("-")[0] for rows in split.test.histories]
+    assert np.mean([line.count(taste) / 5 for line, taste in zip(tastes, own, strict=True)]) > 0.55
+
+
+def test_items_without_behaviour_stand_where_their_text_puts_them(shop, toy_config):
+    split = make_split(shop, "leave-last-out")
+    hidden = shop.items.index(next(item for item in shop.items if item.id == "red-4"))
+    fit = [rows[rows != hidden] for rows in split.fit]
+    model = fit_model(shop, dataclasses.replace(split, fit=fit), toy_config, seed=0)
+    assert model.popularity[hidden] == 0
+    assert not model.residual[hidden].any()
+    assert model.residual[hidden - 1].any()
+
+
+def test_item_table_is_text_plus_residual_at_unit_length():
+    table = ItemTable(np.random.default_rng(0).standard_normal((6, 12)).astype(np.float32), dim=4)
+    read = table.read(table.text_vectors)
+    expected = torch.nn.functional.normalize(read + table.residual, dim=-1)
+    assert torch.allclose(table(), expected)
+    assert torch.allclose(table(cold_share=0.999999), read, atol=1e-6)
+
+
+def test_too_little_to_learn_from_is_one_clear_error(shop, toy_config):
+    split = make_split(shop, "leave-last-out")
+    nobody = dataclasses.replace(split, fit=[rows[:1] for rows in split.fit])
+    with pytest.raises(DataError, match="0 users with two interactions"):
+        fit_model(shop, nobody, toy_config, seed=0)
