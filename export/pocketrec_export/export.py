@@ -127,7 +127,7 @@ def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph]
     else:
         _export(model.encoder, tokens(2, 7), "vector", ("batch", "length"), plain)
     fused = work / "encoder.onnx"
-    fusions = fuse_encoder(plain, fused, model.encoder.text_model.transformer.config)  # type: ignore[arg-type]
+    fusions = fuse_encoder(plain, fused, model.encoder.text_model.transformer.config)
     _export(model.user, history(2, 7), "user", ("batch", "length"), work / "user.onnx")
     _export(model.scorer, candidates(2, 7), "scores", ("batch", "length"), work / "scorer.onnx")
     differences = {

@@ -12,6 +12,7 @@ held_out.npz          validation users, for the gate
 """
 
 import shutil
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -113,7 +115,7 @@ class Model:
             )
             neighbours = Neighbours.open(folder / "neighbours", card.neighbour_decay)
             items = Catalogue.open(folder / "items.sqlite").all_items()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, SafetensorError, sqlite3.Error) as error:
             raise ModelError(f"{folder} is not a whole model: {error}; train it again") from None
         text_model = TextModel.open(folder / "encoder", card.pooling)
         encoder = Encoder(text_model, nn.Linear(text_model.width, card.dim))

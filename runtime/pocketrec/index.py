@@ -1,6 +1,5 @@
 """Find the items nearest to a user vector: an exact scan or the HNSW graph, whichever costs less here."""
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.errors import BundleError
+from pocketrec.hnsw_file import check_hnsw_file
 from pocketrec.manifest import IndexFacts
 
 Floats = NDArray[np.float32]
@@ -16,6 +16,8 @@ Rows = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 _NONE = np.zeros(0, np.int32)
+_GATHER_BELOW = 0.5
+"""Share of the catalogue up to which gathering the allowed vectors costs less than scanning all: a row costs twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,12 @@ class HnswGraph:
 
     @classmethod
     def open(cls, path: Path, items: int, dim: int, facts: IndexFacts) -> "HnswGraph":
-        """Check the file's header, then let hnswlib read it.
+        """Check the file, then let hnswlib read it.
 
         Raises:
             BundleError: The file isn't an index of this many vectors of this length.
         """
-        check_header(path, items, dim, facts.m)
+        check_hnsw_file(path, items, dim, facts.m)
         index = hnswlib.Index(space="ip", dim=dim)
         try:
             index.load_index(str(path), max_elements=items)
@@ -72,8 +74,7 @@ class VectorIndex:
         graph = self.graph
         if graph is not None and share > 0:
             fetch = int(count / share * 1.2) + len(without) if allowed is not None else count + len(without)
-            # A scan of part of the catalogue has to gather it first, which about doubles the cost of a row.
-            scan_ms = graph.exact_ms * (share * 2 if allowed is not None else 1.0)
+            scan_ms = graph.exact_ms * min(1.0, share / _GATHER_BELOW)
             if fetch < len(self.vectors) and graph.search_ms * max(1.0, fetch / graph.ef) < scan_ms:
                 found = self._walk(graph, user, count, fetch, without, allowed)
                 if found is not None:
@@ -81,13 +82,15 @@ class VectorIndex:
         return self._scan(user, count, without, allowed)
 
     def _scan(self, user: Floats, count: int, without: Rows, allowed: Mask | None) -> Rows:
-        if allowed is None:
+        if allowed is None or np.count_nonzero(allowed) > _GATHER_BELOW * len(allowed):
             scores = self.vectors @ user
+            if allowed is not None:
+                scores[~allowed] = -np.inf
             scores[without] = -np.inf
-            return _best(scores, count, len(scores) - len(np.unique(without)))
-        rows = np.flatnonzero(allowed)
-        rows = rows[~np.isin(rows, without)].astype(np.int32)
-        return rows[_best(self.vectors[rows] @ user, count, len(rows))]
+            return _best(scores, count)
+        rows = np.flatnonzero(allowed).astype(np.int32)
+        rows = rows[~np.isin(rows, without)]
+        return rows[_best(self.vectors[rows] @ user, count)]
 
     def _walk(
         self, graph: HnswGraph, user: Floats, count: int, fetch: int, without: Rows, allowed: Mask | None
@@ -105,76 +108,11 @@ class VectorIndex:
         return rows if len(rows) == count else None
 
 
-def _best(scores: Floats, count: int, available: int) -> Rows:
-    """Places of the largest scores, best first; ties go to the lower row."""
-    count = min(count, available)
-    if count <= 0:
-        return _NONE
-    if count < len(scores):
+def _best(scores: Floats, count: int) -> Rows:
+    """Places of the largest scores that aren't -inf, best first; equal ones in the order of rows."""
+    top = np.arange(len(scores))
+    if 0 < count < len(scores):
         top = np.argpartition(-scores, count - 1)[:count]
         top.sort()
-    else:
-        top = np.arange(len(scores))
-    return top[np.argsort(-scores[top], kind="stable")].astype(np.int32)
-
-
-_HEADER = struct.Struct("<QQQQQQiIQQQdQ")
-
-
-def check_header(path: Path, items: int, dim: int, m: int) -> None:
-    """Check an hnswlib file before its native reader, which trusts every number, sees it.
-
-    hnswlib 0.8 writes offset of level 0, capacity, count, bytes an element, label offset, data offset, top level,
-    entry point, links by layer, the factor that draws levels and the construction breadth, then a fixed block an
-    element, then each element's upper links behind their size.
-
-    Raises:
-        BundleError: A number doesn't fit the manifest, or the file is shorter or longer than its own numbers say.
-    """
-
-    def refuse(what: str, found: object, expected: object) -> None:
-        raise BundleError(f"{path}: {what} is {found}, {expected} expected; export the bundle again")
-
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_HEADER.size)
-        if len(head) < _HEADER.size:
-            refuse("size", size, f"at least {_HEADER.size}")
-        fields = _HEADER.unpack(head)
-        start, capacity, count, element, label, data, top, entry, most_upper, most, links, _, _ = fields
-        for what, found, expected in (
-            ("offset of level 0", start, 0),
-            ("number of items", count, items),
-            ("links (M)", links, m),
-            ("links in level 0", most, 2 * m),
-            ("links in upper levels", most_upper, m),
-            ("bytes an item", element, 2 * m * 4 + 4 + dim * 4 + 8),
-            ("offset of vectors", data, most * 4 + 4),
-            ("offset of labels", label, most * 4 + 4 + dim * 4),
-        ):
-            if found != expected:
-                refuse(what, found, expected)
-        if capacity < count:
-            refuse("capacity", capacity, f"at least {count}")
-        if count and not (0 <= entry < count and 0 <= top < 64):
-            refuse("entry point", f"{entry} at level {top}", f"one of {count} items")
-        _check_links(path, file.read(count * element), file.read(), count, element, most)
-
-
-def _check_links(path: Path, base: bytes, upper: bytes, count: int, element: int, most: int) -> None:
-    """Every link of level 0 must point to an item, and the upper links must fill the rest of the file."""
-    if len(base) != count * element:
-        raise BundleError(f"{path} is cut off in its items; export the bundle again")
-    table = np.frombuffer(base, np.uint8).reshape(count, element)
-    lengths = table[:, :2].copy().view(np.uint16)[:, 0]
-    links = table[:, 4 : 4 + most * 4].copy().view(np.uint32)
-    real = np.arange(most)[None, :] < lengths[:, None]
-    if (lengths > most).any() or (links[real] >= count).any():
-        raise BundleError(f"{path} links items that it doesn't hold; export the bundle again")
-    place = 0
-    for _ in range(count):
-        if place + 4 > len(upper):
-            raise BundleError(f"{path} is cut off in its upper levels; export the bundle again")
-        place += 4 + int.from_bytes(upper[place : place + 4], "little")
-    if place != len(upper):
-        raise BundleError(f"{path} has {len(upper) - place} bytes too many; export the bundle again")
+    top = top[np.argsort(-scores[top], kind="stable")].astype(np.int32)
+    return top[scores[top] > -np.inf]

@@ -26,13 +26,11 @@ def retrieve(
     """
     near = index.search(user, count, without, allowed)
     rows, sums = voted
-    if not len(rows):
-        return near
+    wanted = np.ones(len(index.vectors), np.bool_) if allowed is None else allowed.copy()
+    wanted[without] = False
+    keep = wanted[rows] & (sums > 0)
+    rows, sums = rows[keep], sums[keep]
     if len(rows) > count:
-        # A few more than wanted, for those that are about to be left out.
-        top = np.argpartition(-sums, min(count + len(without), len(sums) - 1))[: count + len(without)]
-        rows, sums = rows[top], sums[top]
-    keep = ~(np.isin(rows, without) | np.isin(rows, near)) & (sums > 0)
-    if allowed is not None:
-        keep &= allowed[rows]
-    return np.concatenate([near, rows[keep]])
+        rows = rows[np.argpartition(-sums, count)[:count]]
+    wanted[near] = False
+    return np.concatenate([near, rows[wanted[rows]]])

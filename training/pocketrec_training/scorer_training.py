@@ -17,7 +17,7 @@ from pocketrec.index import VectorIndex
 from pocketrec.neighbours import Neighbours, votes_at
 from pocketrec.progress import progress
 from pocketrec.retrieval import retrieve
-from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, Scorer, ScorerConfig, build_scorer
+from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, MlpScorer, Scorer, ScorerConfig, build_scorer
 
 Rows = NDArray[np.int32]
 
@@ -29,7 +29,7 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """Most validation users that are learnt from, and as many again with queries."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
-    rate: Annotated[float, Meta(gt=0)] = 3e-3
+    rate: Annotated[float, Meta(gt=0)] = 1e-3
     weight_decay: Annotated[float, Meta(ge=0)] = 0.05
     folds: Annotated[int, Meta(ge=2)] = 4
     """Parts of the cases that choose the number of epochs, each by what the others learnt."""
@@ -151,9 +151,9 @@ def train_scorer(
         seed: Of weights and batches.
     """
     dim = retriever.vectors.shape[1]
+    if shape.kind == "dot":
+        return build_scorer(dim, shape).eval()
     scorer = _fresh(dim, shape, seed)
-    if isinstance(scorer, DotScorer):
-        return scorer.eval()
     lists = _Lists.of(retriever, groups)
     if len(lists) < 10 * config.folds:
         return _trusting_the_tower(scorer)
@@ -177,24 +177,24 @@ def train_scorer(
     return scorer.eval()
 
 
-def _fresh(dim: int, shape: ScorerConfig, seed: int) -> Scorer:
+def _fresh(dim: int, shape: ScorerConfig, seed: int) -> BilinearScorer | MlpScorer:
     torch.manual_seed(seed)
-    return build_scorer(dim, shape)
+    scorer = build_scorer(dim, shape)
+    assert not isinstance(scorer, DotScorer)
+    return scorer
 
 
-def _trusting_the_tower(scorer: Scorer) -> Scorer:
-    """With too few users to learn from, rank by the tower's score: the first feature."""
-    if not isinstance(scorer, DotScorer):
-        linear = scorer.features if isinstance(scorer, BilinearScorer) else scorer.linear
-        with torch.no_grad():
-            linear.weight[0, FEATURES.index("tower")] = 1.0
+def _trusting_the_tower(scorer: BilinearScorer | MlpScorer) -> Scorer:
+    """With too few users to learn from, rank by the tower's score."""
+    with torch.no_grad():
+        scorer.linear.weight[0, FEATURES.index("tower")] = 1.0
     return scorer.eval()
 
 
 class _Run:
     """A scorer, its optimiser and the lists it learns from."""
 
-    def __init__(self, scorer: Scorer, vectors: Tensor, lists: _Lists, config: ScorerTrainingConfig, seed: int) -> None:
+    def __init__(self, scorer: BilinearScorer | MlpScorer, vectors: Tensor, lists: _Lists, config: ScorerTrainingConfig, seed: int) -> None:
         self.scorer, self.vectors, self.lists, self.batch, self.seed = (
             scorer,
             vectors,
@@ -203,7 +203,16 @@ class _Run:
             seed,
         )
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
-        self.optimiser = torch.optim.AdamW(scorer.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+        # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit.
+        crossing = [p for name, p in scorer.named_parameters() if not name.startswith("linear.")]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": list(scorer.linear.parameters()), "lr": 10 * config.rate, "weight_decay": 0.0},
+                {"params": crossing, "lr": config.rate, "weight_decay": config.weight_decay},
+            ]
+        )
+        with torch.no_grad():
+            scorer.scaled.measure(lists.features[lists.real])
 
     def one_epoch(self, chosen: Tensor, epoch: int) -> None:
         """Pass over some lists once, in an order drawn from seed and epoch."""

@@ -22,6 +22,28 @@ class ScorerConfig(Config, frozen=True, kw_only=True):
     """Width of the MLP."""
 
 
+class FeatureScale(nn.Module):
+    """Features at unit deviation, so that weights of all of them are of one size."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(len(FEATURES)))
+        self.register_buffer("scale", torch.ones(len(FEATURES)))
+
+    def measure(self, features: Tensor) -> None:
+        """Take mean and deviation from features [candidates, len(FEATURES)]; constant ones stay as they are."""
+        deviation = features.std(dim=0)
+        self.shift.copy_(features.mean(dim=0))
+        self.scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp(min=1e-6), torch.ones(())))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scaled features, same shape."""
+        return (features - self.shift) * self.scale
+
+
 class DotScorer(nn.Module):
     """s = u.v: the tower alone; nothing to learn."""
 
@@ -43,16 +65,17 @@ class BilinearScorer(nn.Module):
         super().__init__()
         self.left = nn.Linear(dim, rank, bias=False)
         self.right = nn.Linear(dim, rank, bias=False)
-        self.features = nn.Linear(len(FEATURES), 1)
+        self.scaled = FeatureScale()
+        self.linear = nn.Linear(len(FEATURES), 1)
         nn.init.normal_(self.left.weight, std=dim**-0.5)
         nn.init.zeros_(self.right.weight)
-        nn.init.zeros_(self.features.weight)
+        nn.init.zeros_(self.linear.weight)
 
     def logits(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores before the sigmoid, which training's softmax works on."""
         forward = (self.left(user)[:, None] * self.right(candidates)).sum(dim=-1)
         backward = (self.right(user)[:, None] * self.left(candidates)).sum(dim=-1)
-        linear: Tensor = self.features(features)[:, :, 0]
+        linear: Tensor = self.linear(self.scaled(features))[:, :, 0]
         scores: Tensor = forward + backward + linear
         return scores
 
@@ -66,6 +89,7 @@ class MlpScorer(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
+        self.scaled = FeatureScale()
         self.linear = nn.Linear(len(FEATURES), 1, bias=False)
         self.hidden = nn.Linear(dim + len(FEATURES), hidden)
         self.out = nn.Linear(hidden, 1, bias=False)
@@ -74,8 +98,9 @@ class MlpScorer(nn.Module):
 
     def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores, float [batch, count]."""
-        crossed = torch.cat([user[:, None] * candidates * candidates.shape[-1] ** 0.5, features], dim=-1)
-        scores: Tensor = self.linear(features) + self.out(torch.relu(self.hidden(crossed)))
+        scaled = self.scaled(features)
+        crossed = torch.cat([user[:, None] * candidates * candidates.shape[-1] ** 0.5, scaled], dim=-1)
+        scores: Tensor = self.linear(scaled) + self.out(torch.relu(self.hidden(crossed)))
         return scores[:, :, 0]
 
 

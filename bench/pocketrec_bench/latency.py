@@ -1,0 +1,179 @@
+"""Times of whole requests and of each step inside, in a process that runs on the threads it was given and no more."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketrec import BundleError, Recommender
+from pocketrec.bundle import Bundle
+from pocketrec.config import Config
+from pocketrec.features import features
+from pocketrec.items import Recommendation
+from pocketrec.live import LiveCatalogue
+from pocketrec.neighbours import votes_at
+from pocketrec.overlay import Changes, Overlay, Read
+from pocketrec.retrieval import retrieve
+from pocketrec_bench.memory import peak_rss_mb
+from pocketrec_bench.workload import Workload
+
+HISTORY_STEPS = ("gather", "tower", "neighbours", "search", "features", "scorer", "items")
+"""Steps of history -> top 10, in their order."""
+TEXT_STEPS = ("tokenise", "encode", *HISTORY_STEPS[1:])
+"""Steps of text -> top 10, in their order."""
+
+_K = 10
+_WARM_UP = 100
+_ITEM, _QUERY = 0, 1
+_UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Would make numpy's products those of another CPU."""
+
+
+class Timings(Config, frozen=True, kw_only=True):
+    """What one measuring process saw."""
+
+    samples: dict[str, list[float]]
+    """Milliseconds of every call, by what was timed: `history_top10`, `text_top10`, `history/tower`, ..."""
+    rss_mb: float
+    """Most memory the process held once all whole requests were answered."""
+
+
+def measure(bundle: Path, calls: int, text_calls: int, threads: int = 1, seed: int = 0) -> Timings:
+    """Measure a bundle in a process of its own.
+
+    Args:
+        bundle: Folder that `export` wrote.
+        calls: Requests of the history path, whole and again step by step.
+        text_calls: The same of the text path.
+        threads: For the graphs and for numpy.
+        seed: Of the requests.
+
+    Raises:
+        BundleError: The measuring process failed; the message is its last word.
+    """
+    request = json.dumps([str(bundle), calls, text_calls, threads, seed])
+    words = [sys.executable, "-m", "pocketrec_bench.latency", request]
+    done = subprocess.run(words, env=environment(threads), capture_output=True, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise BundleError(f"measuring {bundle} ended with status {done.returncode}: {lines[-1]}")
+    return msgspec.json.decode(done.stdout, type=Timings)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Of a measuring process: this process's own, with all native code held to `threads`."""
+    kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+        kept[name] = str(threads)
+    return kept | {"TOKENIZERS_PARALLELISM": "false"}
+
+
+def time_here(folder: Path, calls: int, text_calls: int, threads: int, seed: int) -> Timings:
+    """Time in this process: whole requests through the public door, then their steps through the parts behind it."""
+    bundle = Bundle.open(folder, threads)  # one for both passes, so that memory counts it once
+    recommender = Recommender(bundle, Overlay.open(None, bundle.reading, bundle.manifest.dim, _no_items(bundle)))
+    workload = Workload.of(bundle, calls + _WARM_UP, text_calls + _WARM_UP, seed)
+
+    def by_history(history: list[str]) -> list[Recommendation]:
+        return recommender.recommend(history, k=_K)
+
+    def by_text(text: str) -> list[Recommendation]:
+        return recommender.recommend(query=text, k=_K)
+
+    samples = {
+        "history_top10": _times(by_history, workload.histories),
+        "text_top10": _times(by_text, workload.texts),
+    }
+    rss_mb = peak_rss_mb()
+    live = LiveCatalogue.of(bundle, Changes((), _no_items(bundle)(()), frozenset()))
+    for path, steps, laps in (
+        ("history", HISTORY_STEPS, [_history_laps(live, history) for history in workload.histories]),
+        ("text", TEXT_STEPS, [_text_laps(live, text) for text in workload.texts]),
+    ):
+        table = np.diff(np.array(laps[_WARM_UP:]), axis=1) * 1000
+        samples |= {f"{path}/{step}": table[:, place].tolist() for place, step in enumerate(steps)}
+    return Timings(samples=samples, rss_mb=rss_mb)
+
+
+def _no_items(bundle: Bundle) -> Read:
+    return lambda items: np.zeros((len(items), bundle.manifest.dim), np.float32)
+
+
+def _times(answer: Callable[[Any], object], requests: Sequence[object]) -> list[float]:
+    """Milliseconds of each request after the warm-up."""
+    times = []
+    for request in requests:
+        begun = perf_counter()
+        answer(request)
+        times.append((perf_counter() - begun) * 1000)
+    return times[_WARM_UP:]
+
+
+def _history_laps(live: LiveCatalogue, history: list[str]) -> list[float]:
+    """Clock before and after each of `HISTORY_STEPS`."""
+    begun = perf_counter()
+    rows = live.rows_of(history)[-live.bundle.manifest.history :]
+    tokens, kinds = live.vectors(rows), np.full(len(rows), _ITEM, np.int64)
+    return [begun, *_answer_laps(live, rows, tokens, kinds, None)]
+
+
+def _text_laps(live: LiveCatalogue, text: str) -> list[float]:
+    """Clock before and after each of `TEXT_STEPS`."""
+    encoder = live.bundle.encoder
+    begun = perf_counter()
+    tokens = encoder.tokens(text)
+    tokenised = perf_counter()
+    query = encoder.run(tokens)
+    nothing = np.zeros(0, np.int32)
+    return [begun, tokenised, *_answer_laps(live, nothing, query[None], np.array([_QUERY], np.int64), query)]
+
+
+def _answer_laps(
+    live: LiveCatalogue,
+    rows: NDArray[np.int32],
+    tokens: NDArray[np.float32],
+    kinds: NDArray[np.int64],
+    query: NDArray[np.float32] | None,
+) -> list[float]:
+    """Clock before the tower and after each step from there, as `Recommender.recommend` takes them."""
+    bundle, laps = live.bundle, [perf_counter()]
+    mask = np.ones((1, len(tokens)), np.float32)
+    user = bundle.user.run({"vectors": tokens[None], "kinds": kinds[None], "mask": mask})[0]
+    laps.append(perf_counter())
+    voted, last = bundle.neighbours.votes(rows), bundle.neighbours.votes(rows[-1:])
+    laps.append(perf_counter())
+    found = retrieve(user, voted, bundle.index, bundle.manifest.candidates, rows)
+    laps.append(perf_counter())
+    vectors = live.vectors(found)
+    table = features(
+        user=user,
+        vectors=vectors,
+        votes=votes_at(found, voted),
+        last_votes=votes_at(found, last),
+        popularity=bundle.popularity[found],
+        history=live.vectors(rows[-10:]),
+        query=query,
+    )
+    laps.append(perf_counter())
+    feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}
+    scores = bundle.scorer.run(feed)[0]
+    best = np.argsort(-scores, kind="stable")[:_K]
+    laps.append(perf_counter())
+    for row, score in zip(found[best].tolist(), scores[best].tolist(), strict=True):
+        item = live.item(row)
+        Recommendation(id=item.id, score=score, item=item)
+    laps.append(perf_counter())
+    return laps
+
+
+if __name__ == "__main__":
+    folder, *rest = json.loads(sys.argv[1])
+    sys.stdout.buffer.write(msgspec.json.encode(time_here(Path(folder), *rest)))

@@ -1,0 +1,188 @@
+"""Whatever is wrong with a command line, a file or a config: one line on stderr, status 1 or 2, never a traceback."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pocketrec.cli import COMMANDS, main
+
+BAD = [
+    # command line, exit status, what the line must say
+    ("", 2, "COMMAND"),
+    ("predict", 2, "predict"),
+    ("--verbose", 2, "COMMAND"),
+    # prepare
+    ("prepare", 2, "--out"),
+    ("prepare --out {new}", 2, "SOURCE"),
+    ("prepare {source} --demo ml-100k --out {new}", 2, "--demo"),
+    ("prepare --demo ml-20m --out {new}", 2, "ml-20m"),
+    ("prepare --demo ml-100k --items {file} --out {new}", 1, "--items"),
+    ("prepare {nothing} --out {new}", 1, "nothing"),
+    ("prepare {empty} --out {new}", 1, "empty"),
+    ("prepare {binary} --out {new}", 1, "interactions.csv"),
+    ("prepare {source} --out {other}", 1, "not a data set"),
+    ("prepare {source} --out {file}", 1, "file.txt"),
+    ("prepare {source} --out {new} --column user_id", 1, "'user_id'"),
+    ("prepare {source} --out {new} --column interactions.user_id=Customer", 1, "Customer"),
+    ("prepare {source} --out {new} --column interactions.colour=item_id", 1, "colour"),
+    ("prepare {source} --out {new} --missing items.price=guess", 1, "guess"),
+    ("prepare {source} --out {new} --missing items.weight=median", 1, "weight"),
+    ("prepare {source} --out {new} --encoding klingon", 1, "klingon"),
+    ("prepare {source} --out {new} --on-error ignore", 2, "ignore"),
+    ("prepare {source} --out {new} --min-user-count few", 2, "few"),
+    ("prepare {source} --out {new} --min-user-count 1000", 1, "minimum counts"),
+    ("prepare {source} --out {new} --min-item-count -1", 1, "-1"),
+    ("prepare {broken} --out {new}", 1, "line 3"),
+    # train
+    ("train", 2, "--data"),
+    ("train --data {nothing} --out {new}", 1, "nothing"),
+    ("train --data {source} --out {new}", 1, "dataset.json"),
+    ("train --data {dataset} --out {other}", 1, "other"),
+    ("train --data {dataset} --out {new} --seed x", 2, "'x'"),
+    ("train --data {dataset} --out {new} --set tower", 1, "KEY=VALUE"),
+    ("train --data {dataset} --out {new} --set tower.depht=2", 1, "depht"),
+    ("train --data {dataset} --out {new} --set training.epochs=many", 1, "epochs"),
+    ("train --data {dataset} --out {new} --set training.epochs=0", 1, "epochs"),
+    ("train --data {dataset} --out {new} --set encoder=\"{nothing}\"", 1, "nothing"),
+    ("train --data {dataset} --out {new} --config {nothing}", 1, "nothing"),
+    ("train --data {dataset} --out {new} --config {file}", 1, "file.txt"),
+    ("train --data {dataset} --out {new} --config {config}", 1, "towr"),
+    # export
+    ("export --out {new}", 2, "--model"),
+    ("export --model {nothing} --out {new}", 1, "nothing"),
+    ("export --model {dataset} --out {new}", 1, "model.json"),
+    ("export --model {model} --out {other}", 1, "other"),
+    ("export --model {cut_model} --out {new}", 1, "cut_model"),
+    ("export --model {model} --out {new} --route tensorrt", 2, "tensorrt"),
+    ("export --model {model} --out {new} --gate-bound strict", 2, "strict"),
+    ("export --model {model} --out {new} --gate-bound -0.1", 1, "bound"),
+    ("export --model {model} --out {new} --set index.m=none", 1, "index.m"),
+    ("export --model {model} --out {new} --config {config}", 1, "towr"),
+    # evaluate
+    ("evaluate --model {model}", 2, "--data"),
+    ("evaluate --data {dataset}", 1, "--bundle"),
+    ("evaluate --data {nothing} --model {model}", 1, "nothing"),
+    ("evaluate --data {dataset} --model {nothing}", 1, "nothing"),
+    ("evaluate --data {dataset} --bundle {model}", 1, "manifest.json"),
+    ("evaluate --data {dataset} --bundle {altered}", 1, "vectors.npy"),
+    ("evaluate --data {dataset} --model {model} --split tomorrow", 1, "tomorrow"),
+    ("evaluate --data {dataset} --model {model} --at 0", 2, "0"),
+    ("evaluate --data {dataset} --model {model} --folds 3", 1, "--folds"),
+    ("evaluate --data {dataset} --folds 1", 1, "1"),
+    ("evaluate --data {dataset} --model {model} --set dim=16", 1, "--folds"),
+    # bench
+    ("bench", 2, "--bundle"),
+    ("bench --bundle {nothing}", 1, "nothing"),
+    ("bench --bundle {altered}", 1, "vectors.npy"),
+    ("bench --bundle {bundle} --calls 0", 1, "calls=0"),
+    ("bench --bundle {bundle} --threads 0", 1, "threads=0"),
+    ("bench --bundle {bundle} --calls many", 2, "many"),
+    # recommend
+    ("recommend --history red-1", 2, "--bundle"),
+    ("recommend --bundle {nothing}", 1, "nothing"),
+    ("recommend --bundle {altered}", 1, "vectors.npy"),
+    ("recommend --bundle {bundle} -k 0", 1, "0"),
+    ("recommend --bundle {bundle} -k ten", 2, "ten"),
+    ("recommend --bundle {bundle} --where kitchen", 1, "kitchen"),
+    ("recommend --bundle {bundle} --where colour=red", 1, "colour"),
+    ("recommend --bundle {bundle} --diversity 2", 1, "2.0"),
+    ("recommend --bundle {bundle} --query ''", 1, "query"),
+    ("recommend --bundle {bundle} --overlay {damaged}", 1, "overlay.sqlite"),
+    ("recommend --bundle {bundle} --overlay {file}", 1, "file.txt"),
+    ("recommend --bundle {bundle} --json {other}", 1, "other"),
+    # inspect
+    ("inspect", 2, "BUNDLE"),
+    ("inspect {nothing}", 1, "manifest.json"),
+    ("inspect {model}", 1, "manifest.json"),
+    ("inspect {altered}", 1, "vectors.npy"),
+    ("inspect {file}", 1, "file.txt"),
+]
+
+
+@pytest.fixture(scope="module")
+def places(toy_model, toy_bundle, tmp_path_factory):
+    from toys import write_shop
+
+    from pocketrec_training.prepare import find_source, prepare
+
+    place = tmp_path_factory.mktemp("places")
+    found = {"dataset": place / "dataset", "model": toy_model, "bundle": toy_bundle, "source": write_shop(place / "raw")}
+    prepare(find_source(found["source"]), found["dataset"])
+    found |= {name: place / name for name in ("nothing", "empty", "other", "altered", "damaged", "broken", "binary")}
+    for name in ("empty", "other", "damaged", "broken", "binary"):
+        found[name].mkdir()
+    (found["other"] / "mine.txt").write_text("not to be replaced")
+    (found["damaged"] / "overlay.sqlite").write_bytes(b"no database" * 200)
+    (found["binary"] / "interactions.csv").write_bytes(bytes(range(256)) * 20)
+    (found["broken"] / "interactions.csv").write_text("user_id,item_id,timestamp\nu,a,5\nu,b,5,6,7\n")
+    found["cut_model"] = place / "cut_model"
+    shutil.copytree(toy_model, found["cut_model"])
+    weights = found["cut_model"] / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    shutil.copytree(toy_bundle, found["altered"])
+    vectors = found["altered"] / "vectors.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-1] + b"\x7f")
+    found["file"] = place / "file.txt"
+    found["file"].write_text("no = config [")
+    found["config"] = place / "config.toml"
+    found["config"].write_text("[towr]\nlayers = 2\n")
+    return found
+
+
+@pytest.mark.parametrize(("line", "status", "says"), BAD, ids=[line or "(nothing)" for line, _, _ in BAD])
+def test_a_bad_command_line_gives_one_line_and_a_status(line, status, says, places, tmp_path, capsys):
+    words = [word.strip("'") for word in line.split()]
+    seen = _status([word.format(new=tmp_path / "new", **places) for word in words])
+    said = capsys.readouterr().err
+    assert seen == status, said
+    assert said.startswith("pocketrec")
+    assert said.count("\n") == 1, said
+    assert says in said
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in places["other"].iterdir()] == ["mine.txt"]
+
+
+def test_a_cut_file_of_a_model_is_told_in_one_line(places, tmp_path, capsys):
+    names = sorted(path.relative_to(places["model"]) for path in places["model"].rglob("*") if path.is_file())
+    for name in names:
+        copy = tmp_path / "model"
+        shutil.copytree(places["model"], copy)
+        (copy / name).write_bytes((copy / name).read_bytes()[:40])
+        assert _status(["export", "--model", str(copy), "--out", str(tmp_path / "new")]) == 1, name
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1, said
+        assert str(copy) in said
+        shutil.rmtree(copy)
+
+
+def test_every_command_stands_in_the_table():
+    assert set(COMMANDS) <= {line.split()[0] for line, _, _ in BAD if line}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_is_printed_without_loading_its_part(command):
+    program = (
+        "import sys; from pocketrec.cli import main\n"
+        f"try: main([{command!r}, '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"pocketrec {command}" in done.stdout
+
+
+def test_the_installed_program_exits_with_the_status():
+    words = [sys.executable, "-c", "import sys; from pocketrec.cli import main; sys.exit(main())", "inspect", "nothing"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pocketrec: nothing is not a bundle")
+
+
+def _status(words):
+    try:
+        return main(words)
+    except SystemExit as end:
+        return end.code

@@ -1,0 +1,53 @@
+"""What README.md shows is what happens.
+
+Its Python blocks run one after the other, as a reader would type them, beside a folder `bundle/`. Every line of a console block that
+begins with `$ pocketrec` is parsed by the program itself, and those that only ask a bundle are run.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pocketrec import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+CONSOLE = re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+LINES = re.findall(r"^\$ pocketrec (.*)$", "\n".join(CONSOLE).replace("\\\n", " "), re.MULTILINE)
+
+
+def test_the_python_blocks_run_in_order(toy_bundle, tmp_path, monkeypatch):
+    assert len(PYTHON) >= 2
+    (tmp_path / "bundle").symlink_to(toy_bundle)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in PYTHON:
+        exec(compile(block, "README.md", "exec"), names)
+    assert len(names["best"]) == 10
+    assert (tmp_path / "state" / "overlay.sqlite").is_file()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_command_line_is_one_that_the_program_takes(line, toy_bundle, tmp_path, monkeypatch, capsys):
+    words = shlex.split(line)
+    parsed = cli._parser(words[0]).parse_args(words)
+    assert parsed.command_module is not None
+    if words[0] in ("recommend", "inspect"):
+        (tmp_path / "bundle").symlink_to(toy_bundle)
+        monkeypatch.chdir(tmp_path)
+        assert cli.main(words) == 0
+        assert capsys.readouterr().out
+
+
+def test_every_command_of_the_program_is_shown():
+    assert {shlex.split(line)[0] for line in LINES} == set(cli.COMMANDS)
+
+
+def test_every_linked_file_exists():
+    links = re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", README)
+    assert links
+    for link in links:
+        assert (ROOT / "".join(link)).exists(), link
