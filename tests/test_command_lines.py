@@ -45,7 +45,7 @@ BAD = [
     ("train --data {dataset} --out {new} --set tower.depht=2", 1, "depht"),
     ("train --data {dataset} --out {new} --set training.epochs=many", 1, "epochs"),
     ("train --data {dataset} --out {new} --set training.epochs=0", 1, "epochs"),
-    ("train --data {dataset} --out {new} --set encoder=\"{nothing}\"", 1, "nothing"),
+    ('train --data {dataset} --out {new} --set encoder="{nothing}"', 1, "nothing"),
     ("train --data {dataset} --out {new} --config {nothing}", 1, "nothing"),
     ("train --data {dataset} --out {new} --config {file}", 1, "file.txt"),
     ("train --data {dataset} --out {new} --config {config}", 1, "towr"),
@@ -108,7 +108,8 @@ def places(toy_model, toy_bundle, tmp_path_factory):
     from pocketrec_training.prepare import find_source, prepare
 
     place = tmp_path_factory.mktemp("places")
-    found = {"dataset": place / "dataset", "model": toy_model, "bundle": toy_bundle, "source": write_shop(place / "raw")}
+    found = {"dataset": place / "dataset", "model": toy_model, "bundle": toy_bundle}
+    found["source"] = write_shop(place / "raw")
     prepare(find_source(found["source"]), found["dataset"])
     found |= {name: place / name for name in ("nothing", "empty", "other", "altered", "damaged", "broken", "binary")}
     for name in ("empty", "other", "damaged", "broken", "binary"):

@@ -1,7 +1,7 @@
 """What README.md shows is what happens.
 
-Its Python blocks run one after the other, as a reader would type them, beside a folder `bundle/`. Every line of a console block that
-begins with `$ pocketrec` is parsed by the program itself, and those that only ask a bundle are run.
+Its Python blocks run one after the other, as a reader would type them, beside a folder `bundle/`. Every line of a
+console block that begins with `$ pocketrec` is parsed by the program itself, and those that only ask a bundle are run.
 """
 
 import re

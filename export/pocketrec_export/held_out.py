@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class HeldOut:
                     histories=_cut(arrays["history_rows"], arrays["history_lengths"]),
                     targets=_cut(arrays["target_rows"], arrays["target_lengths"]),
                 )
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise ModelError(f"can't read held-out users {path}: {error}; train the model again") from None
 
 

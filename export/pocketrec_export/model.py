@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from pocketrec.catalogue import Catalogue, write_catalogue
@@ -117,6 +118,7 @@ class Model:
             items = Catalogue.open(folder / "items.sqlite").all_items()
         except (OSError, ValueError, EOFError, SafetensorError, sqlite3.Error) as error:
             raise ModelError(f"{folder} is not a whole model: {error}; train it again") from None
+        _check_tokenizer(folder / "encoder" / "tokenizer.json")
         text_model = TextModel.open(folder / "encoder", card.pooling)
         encoder = Encoder(text_model, nn.Linear(text_model.width, card.dim))
         user = UserTower(card.dim, card.tower) if card.kind == "tower" else FactorisationTower(card.dim)
@@ -170,6 +172,13 @@ def read_card(folder: Path) -> ModelCard:
     if card.format > FORMAT:
         raise ModelError(f"{path} has format {card.format}; this version reads up to {FORMAT}")
     return card
+
+
+def _check_tokenizer(path: Path) -> None:
+    try:
+        Tokenizer.from_file(str(path))
+    except Exception as error:  # the tokenizers package raises bare Exception
+        raise ModelError(f"{path} can't be read: {error}; train the model again") from None
 
 
 def _load(part: nn.Module, prefix: str, weights: Mapping[str, Tensor], folder: Path) -> None:

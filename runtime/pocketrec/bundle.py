@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.catalogue import Catalogue
+from pocketrec.digest import text_digest
 from pocketrec.encoder import TextEncoder
 from pocketrec.errors import BundleError
 from pocketrec.features import FEATURES, scaled_popularity
@@ -14,6 +16,22 @@ from pocketrec.graphs import INPUTS, Graph
 from pocketrec.index import HnswGraph, VectorIndex
 from pocketrec.manifest import Manifest
 from pocketrec.neighbours import Neighbours
+
+FILES = (
+    "encoder.onnx",
+    "index.hnsw",
+    "items.sqlite",
+    "neighbours/indptr.npy",
+    "neighbours/rows.npy",
+    "neighbours/weights.npy",
+    "popularity.npy",
+    "scorer.onnx",
+    "tokenizer.json",
+    "user.onnx",
+    "vectors.npy",
+)
+"""What every bundle holds beside its manifest."""
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +60,12 @@ class Bundle:
             BundleError: A file is missing, altered or doesn't fit the others; the message names it.
         """
         manifest = Manifest.read(folder)
-        manifest.check_files(folder)
         _check_words(manifest, folder)
-        vectors = _array(folder, "vectors.npy", np.dtype(np.float32), (manifest.items, manifest.dim))
-        counts = _array(folder, "popularity.npy", np.dtype(np.int32), (manifest.items,))
+        manifest.check_files(folder)
+        dim = manifest.dim
+        vectors = _array(folder, "vectors.npy", np.float32, (manifest.items, dim))
+        counts = _array(folder, "popularity.npy", np.int32, (manifest.items,))
+        scorer_widths = {"user": dim, "candidates": dim, "features": len(FEATURES)}
         catalogue = Catalogue.open(folder / "items.sqlite")
         if len(catalogue) != manifest.items:
             raise BundleError(f"{folder}/items.sqlite holds {len(catalogue)} items, the manifest says {manifest.items}")
@@ -55,19 +75,20 @@ class Bundle:
             encoder=TextEncoder.open(
                 folder / "encoder.onnx", folder / "tokenizer.json", manifest.encoder.max_tokens, threads
             ),
-            user=Graph.open(folder / "user.onnx", "user", manifest.graphs["user"].batch_safe, threads),
-            scorer=Graph.open(folder / "scorer.onnx", "scorer", manifest.graphs["scorer"].batch_safe, threads),
-            index=VectorIndex(
-                vectors, HnswGraph.open(folder / "index.hnsw", manifest.items, manifest.dim, manifest.index)
-            ),
+            user=Graph.open(folder / "user.onnx", "user", {"vectors": dim, "user": dim}, threads),
+            scorer=Graph.open(folder / "scorer.onnx", "scorer", scorer_widths, threads),
+            index=VectorIndex(vectors, HnswGraph.open(folder / "index.hnsw", manifest.items, dim, manifest.index)),
             neighbours=_neighbours(folder, manifest),
             popularity=np.append(scaled_popularity(counts), np.float32(0)),
         )
 
     @property
     def reading(self) -> str:
-        """Names how texts become vectors here: vectors from another reading aren't comparable."""
-        return f"{self.manifest.files['encoder.onnx'].sha256}/{self.manifest.encoder.template_digest}"
+        """Names how items become vectors here: vectors from another reading aren't comparable."""
+        files = ("encoder.onnx", "tokenizer.json", "vectors.npy")
+        facts = self.manifest.encoder
+        hashes = [self.manifest.files[name].sha256 for name in files]
+        return text_digest(*hashes, facts.template_digest, str(facts.max_tokens))
 
 
 def _check_words(manifest: Manifest, folder: Path) -> None:
@@ -79,32 +100,33 @@ def _check_words(manifest: Manifest, folder: Path) -> None:
         )
     if manifest.encoder.template.digest != manifest.encoder.template_digest:
         raise BundleError(f"{folder}: the text template doesn't match its digest; export the bundle again")
-    missing = set(INPUTS) - set(manifest.graphs)
+    missing = {*FILES} - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
     if missing:
-        raise BundleError(f"{folder}: the manifest names no {', '.join(sorted(missing))} graph")
+        raise BundleError(f"{folder}: the manifest says nothing of {', '.join(sorted(missing))}; export the bundle again")
 
 
-def _array(folder: Path, name: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Map an array, after checking its type and shape."""
+def _array(folder: Path, name: str, dtype: type[Number], shape: tuple[int, ...]) -> NDArray[Number]:
+    """Map an array, after checking its type and shape; -1 in a shape is any length."""
     try:
         array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BundleError(f"{folder / name} can't be read: {error}") from None
-    if array.dtype != dtype or (shape and array.shape != shape):
-        raise BundleError(f"{folder / name} is {array.dtype}{array.shape}; {dtype}{shape} expected")
+    fits = array.ndim == len(shape) and all(want in (-1, have) for want, have in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not fits:
+        raise BundleError(f"{folder / name} is {array.dtype}{array.shape}; {np.dtype(dtype)}{shape} expected")
     return np.asarray(array)  # a plain view: numpy's memmap class itself is slow to index
 
 
 def _neighbours(folder: Path, manifest: Manifest) -> Neighbours:
-    neighbours = Neighbours.open(folder / "neighbours", manifest.neighbours.decay)
-    pointers, rows = neighbours.indptr, neighbours.rows
+    pointers = _array(folder, "neighbours/indptr.npy", np.int64, (manifest.items + 1,))
+    rows = _array(folder, "neighbours/rows.npy", np.int32, (-1,))
+    weights = _array(folder, "neighbours/weights.npy", np.float32, (-1,))
     whole = (
-        len(pointers) == manifest.items + 1
-        and pointers[0] == 0
-        and pointers[-1] == len(rows) == len(neighbours.weights)
+        pointers[0] == 0
+        and pointers[-1] == len(rows) == len(weights)
         and bool((np.diff(pointers) >= 0).all())
         and (not len(rows) or (rows.min() >= 0 and rows.max() < manifest.items))
     )
     if not whole:
         raise BundleError(f"{folder}/neighbours doesn't fit {manifest.items} items; export the bundle again")
-    return neighbours
+    return Neighbours(pointers, rows, weights, manifest.neighbours.decay)

@@ -2,15 +2,18 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketrec.items import Item
+from pocketrec.errors import BundleError
+from pocketrec.items import Attribute, Item
 
 _SCHEMA = """
 CREATE TABLE items (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, item BLOB NOT NULL);
@@ -18,11 +21,12 @@ CREATE TABLE attributes (field TEXT NOT NULL, value NOT NULL, row INTEGER NOT NU
                          PRIMARY KEY (field, value, row)) WITHOUT ROWID;
 """
 _CACHED_ITEMS = 4096
+_CACHED_MASK_BYTES = 16_000_000
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Item).decode
 
 
-def facts_of(item: Item) -> Iterator[tuple[str, str | float | int]]:
+def facts_of(item: Item) -> Iterator[tuple[str, Attribute]]:
     """What an item can be filtered by: each category, and each attribute."""
     for category in dict.fromkeys(item.categories):
         yield "categories", category
@@ -52,8 +56,7 @@ def write_catalogue(path: Path, items: Sequence[Item]) -> None:
         connection.execute("COMMIT")
         connection.execute("VACUUM")
     except sqlite3.IntegrityError:
-        seen: set[str] = set()
-        twice = next((item.id for item in items if item.id in seen or seen.add(item.id)), "?")
+        twice, _ = Counter(item.id for item in items).most_common(1)[0]
         raise ValueError(f"two items have the id {twice!r}; ids must be unique") from None
     finally:
         connection.close()
@@ -74,15 +77,26 @@ class Catalogue:
         self._lock = threading.Lock()
         self.item = lru_cache(_CACHED_ITEMS)(self._read_item)
         """`item(row)` is the item of a row."""
-        self.matching = lru_cache(256)(self._read_matching)
-        """`matching(field, value)` is a read-only mask over rows."""
+        masks = max(16, _CACHED_MASK_BYTES // max(1, len(ids)))
+        self.matching = lru_cache(masks)(self._read_matching)
+        """`matching(field, value)` is a read-only mask of the rows that have this value."""
+        self.between = lru_cache(masks)(self._read_between)
+        """`between(field, least, most)` is that of the rows whose value lies in a range, ends included; `None` leaves
+        an end open."""
 
     @classmethod
     def open(cls, path: Path) -> "Catalogue":
-        """Open a file that `write_catalogue` wrote; it is never changed."""
+        """Open a file that `write_catalogue` wrote; it is never changed.
+
+        Raises:
+            BundleError: The file is none of these.
+        """
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        return cls(connection, [id for (id,) in connection.execute("SELECT id FROM items ORDER BY row")])
+        try:
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            return cls(connection, [id for (id,) in connection.execute("SELECT id FROM items ORDER BY row")])
+        except sqlite3.Error as error:
+            raise BundleError(f"{path} is not a catalogue: {error}") from None
 
     def __len__(self) -> int:
         """Number of items."""
@@ -97,30 +111,29 @@ class Catalogue:
         """Names that conditions may use: `categories`, if an item has any, and the attributes."""
         return frozenset(str(name) for (name,) in self._query("SELECT DISTINCT field FROM attributes"))
 
-    def between(self, field: str, least: float | str | None, most: float | str | None) -> NDArray[np.bool_]:
-        """Mask of the rows whose value of a field lies in a range, ends included; `None` leaves an end open."""
-        where, values = "field = ?", [field]
-        for sign, end in ((">=", least), ("<=", most)):
-            if end is not None:
-                where += f" AND value {sign} ?"
-                values.append(end)  # type: ignore[arg-type]
-        # SQLite sorts every number before every text: a range compares values of its own kind alone.
-        kind = "('text')" if isinstance(least if least is not None else most, str) else "('integer', 'real')"
-        return self._mask(f"SELECT row FROM attributes WHERE {where} AND typeof(value) IN {kind}", values)
-
     def _read_item(self, row: int) -> Item:
         ((blob,),) = self._query("SELECT item FROM items WHERE row = ?", (row,))
         return _decode(blob)
 
-    def _read_matching(self, field: str, value: str | float | int) -> NDArray[np.bool_]:
+    def _read_matching(self, field: str, value: Attribute) -> NDArray[np.bool_]:
         return self._mask("SELECT row FROM attributes WHERE field = ? AND value = ?", (field, value))
 
-    def _mask(self, query: str, values: Sequence[object]) -> NDArray[np.bool_]:
+    def _read_between(self, field: str, least: Attribute | None, most: Attribute | None) -> NDArray[np.bool_]:
+        where, values = "field = ?", list[Attribute]([field])
+        for sign, end in ((">=", least), ("<=", most)):
+            if end is not None:
+                where += f" AND value {sign} ?"
+                values.append(end)
+        # SQLite sorts every number before every text: a range compares values of its own kind alone.
+        kind = "('text')" if isinstance(least if least is not None else most, str) else "('integer', 'real')"
+        return self._mask(f"SELECT row FROM attributes WHERE {where} AND typeof(value) IN {kind}", values)
+
+    def _mask(self, query: str, values: Sequence[Attribute]) -> NDArray[np.bool_]:
         mask = np.zeros(len(self.ids), np.bool_)
-        mask[[row for (row,) in self._query(query, values)]] = True
+        mask[np.array(self._query(query, values), dtype=np.int64).ravel()] = True
         mask.flags.writeable = False
         return mask
 
-    def _query(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _query(self, query: str, values: Sequence[Attribute] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
-            return self._connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+            return self._connection.execute(query, values).fetchall()

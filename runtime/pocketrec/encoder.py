@@ -33,6 +33,12 @@ class TextEncoder:
     def open(cls, graph: Path, tokenizer: Path, max_tokens: int, threads: int = 1) -> "TextEncoder":
         """Open both files.
 
+        Args:
+            graph: ONNX file.
+            tokenizer: JSON file of the tokenizers package.
+            max_tokens: Longer texts are cut here.
+            threads: For the graph.
+
         Raises:
             BundleError: One of them can't be read.
         """
@@ -42,7 +48,7 @@ class TextEncoder:
             raise BundleError(f"{tokenizer} can't be read: {error}") from None
         reader.enable_truncation(max_tokens)
         reader.no_padding()
-        return cls(Graph.open(graph, "encoder", batch_safe=False, threads=threads), reader)
+        return cls(Graph.open(graph, "encoder", {}, threads), reader)
 
     def encode(self, texts: Sequence[str], dim: int) -> NDArray[np.float32]:
         """Unit vectors, float32 [texts, dim]."""
@@ -69,9 +75,11 @@ class TextEncoder:
 
     def tokens(self, text: str) -> list[int]:
         """Ids of a text's tokens, cut to the encoder's length."""
-        return self._tokenizer.encode(text).ids
+        ids: list[int] = self._tokenizer.encode(text).ids
+        return ids
 
     def run(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vector of one tokenised text, float32 [dim], not cached."""
         ids = np.array([tokens], dtype=np.int64)
-        return self._graph.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
+        vector: NDArray[np.float32] = self._graph.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
+        return vector

@@ -52,14 +52,14 @@ def features(
     probes[0] = user
     if len(history):
         probes[1] = history[-1]
-        probes[2] = history[-_RECENT:].mean(axis=0)
+        recent = history[-_RECENT:]
+        probes[2] = recent.sum(axis=0) / len(recent)
     if query is not None:
         probes[3] = query
         table[:, 6] = 1
     similarities = vectors @ probes.T
     table[:, 0] = similarities[:, 0]
-    table[:, 1] = damped(votes)
-    table[:, 2] = damped(last_votes)
+    table[:, 1], table[:, 2] = damped(votes), damped(last_votes)
     table[:, 3:6] = similarities[:, 1:]
     table[:, 7] = popularity
     table[:, 8] = popularity == 0
@@ -68,7 +68,8 @@ def features(
 
 def damped(sums: Floats) -> Floats:
     """sign(x) sqrt|x|: votes are heavy-tailed, and the scorer is nearly linear."""
-    return np.sign(sums) * np.sqrt(np.abs(sums))
+    roots: Floats = np.copysign(np.sqrt(np.abs(sums)), sums)
+    return roots
 
 
 def scaled_popularity(counts: NDArray[np.int32]) -> Floats:

@@ -50,21 +50,29 @@ class Graph:
     """One opened graph of a bundle, with one output."""
 
     session: onnxruntime.InferenceSession
-    batch_safe: bool
-    """Whether rows may share a run: if not, a row's answer would depend on its batch mates."""
 
     @classmethod
-    def open(cls, path: Path, role: str, batch_safe: bool, threads: int = 1) -> "Graph":
+    def open(cls, path: Path, role: str, widths: Mapping[str, int], threads: int = 1) -> "Graph":
         """Open a graph and check that it has its role's inputs.
 
+        Args:
+            path: ONNX file.
+            role: Key of `INPUTS`.
+            widths: What the last axis of some inputs, or of the output, must measure, by their names.
+            threads: Threads inside one operator.
+
         Raises:
-            BundleError: The file can't be read, or its inputs are others.
+            BundleError: The file can't be read, or its inputs or their widths are others.
         """
         session = open_session(path, threads)
         found = tuple(value.name for value in session.get_inputs())
         if found != INPUTS[role]:
             raise BundleError(f"{path} has inputs {', '.join(found)}; a {role} graph has {', '.join(INPUTS[role])}")
-        return cls(session, batch_safe)
+        for value in (*session.get_inputs(), *session.get_outputs()):
+            width = value.shape[-1]
+            if isinstance(width, int) and width != widths.get(value.name, width):
+                raise BundleError(f"{path}: {value.name} is {width} wide, not {widths[value.name]}")
+        return cls(session)
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         """The output for one feed."""

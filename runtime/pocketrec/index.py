@@ -112,7 +112,7 @@ def _best(scores: Floats, count: int) -> Rows:
     """Places of the largest scores that aren't -inf, best first; equal ones in the order of rows."""
     top = np.arange(len(scores))
     if 0 < count < len(scores):
-        top = np.argpartition(-scores, count - 1)[:count]
+        top = scores.argpartition(len(scores) - count)[-count:]
         top.sort()
-    top = top[np.argsort(-scores[top], kind="stable")].astype(np.int32)
-    return top[scores[top] > -np.inf]
+    top = top[(-scores[top]).argsort(kind="stable")]
+    return top[scores[top] > -np.inf].astype(np.int32)

@@ -28,10 +28,13 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Further facts to filter by, such as price or year; not read by the encoder."""
 
 
+ReasonKind = Literal["bought_together", "similar", "query", "popular"]
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """Why an item was recommended: one thing the person did or asked for, and how much it counted."""
 
-    kind: Literal["bought_together", "similar", "query", "popular"]
+    kind: ReasonKind
     """`bought_together`: people who took `item_id` take this too; `similar`: its vector, made of text and behaviour, is
     near that of `item_id`."""
     item_id: str | None = None
@@ -48,4 +51,4 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     """Higher is better; comparable within one answer."""
     item: Item
     reasons: tuple[Reason, ...] = ()
-    """Filled by `explain=True`, strongest first."""
+    """Filled by `explain=True`: the strongest of each kind."""

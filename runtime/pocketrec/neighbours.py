@@ -40,8 +40,8 @@ class Neighbours:
         """Map the arrays that `save` wrote."""
         names = ("indptr", "rows", "weights")
         # Plain views of the mapped files: numpy's memmap class itself is slow to index.
-        arrays = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in names)
-        return cls(*arrays, decay)
+        indptr, rows, weights = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in names)
+        return cls(indptr, rows, weights, decay)
 
     def save(self, folder: Path) -> None:
         """Write the arrays as `.npy` files."""
@@ -58,10 +58,10 @@ class Neighbours:
         """Sum the votes of a history, newer items counting more.
 
         Args:
-            history: Item rows, oldest first.
+            history: Item rows, oldest first; -1 stands for an item without neighbours.
 
         Returns:
-            Rows that got a vote, ascending, and the sum for each: sum over items of decay^age * weight, age 0 the
+            Rows whose sum isn't 0, ascending, and the sums: over the history's items, decay^age * weight, age 0 the
             newest.
 
         Example:
@@ -71,20 +71,45 @@ class Neighbours:
             >>> rows.tolist(), sums.tolist()
             ([1, 2], [0.25, 1.125])
         """
-        starts = self.indptr[history]
-        lengths = self.indptr[history + 1] - starts
-        ends = np.cumsum(lengths)
-        if not len(ends) or not ends[-1]:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        places = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1])
-        weights = self.weights[places] * np.repeat(self.decay ** np.arange(len(history) - 1, -1, -1), lengths)
-        rows = self.rows[places]
+        rows, votes, _ = self._cast(history)
         if len(self.indptr) <= _DENSE_ITEMS:
-            sums = np.bincount(rows, weights)
-            voted = np.flatnonzero(sums)
+            sums = np.bincount(rows, votes)
+            voted = (sums != 0).nonzero()[0]
             return voted.astype(np.int32), sums[voted].astype(np.float32)
-        voted, inverse = np.unique(rows, return_inverse=True)
-        return voted, np.bincount(inverse, weights).astype(np.float32)
+        named, inverse = np.unique(rows, return_inverse=True)
+        sums = np.bincount(inverse, votes)
+        return named[sums != 0], sums[sums != 0].astype(np.float32)
+
+    def strongest(self, history: Rows, wanted: Rows) -> tuple[NDArray[np.int64], Sums]:
+        """Find whose vote counts most for each of some items.
+
+        Args:
+            history: As for `votes`.
+            wanted: Rows that were voted for.
+
+        Returns:
+            For each wanted row the place in the history of the item with the largest vote, and that vote; 0 and 0
+            where no vote is above 0.
+        """
+        rows, votes, lengths = self._cast(history)
+        voters = np.repeat(np.arange(len(history)), lengths)
+        places, largest = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.float32)
+        for at, row in enumerate(wanted):
+            cast = np.flatnonzero((rows == row) & (votes > 0))
+            if len(cast):
+                best = cast[votes[cast].argmax()]
+                places[at], largest[at] = voters[best], votes[best]
+        return places, largest
+
+    def _cast(self, history: Rows) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
+        """Every single vote of a history: for whom and how much; and how many votes each item of it has."""
+        starts = self.indptr[history]
+        lengths = np.maximum(self.indptr[history + 1] - starts, 0)  # of -1 the difference is below 0
+        ends = lengths.cumsum()
+        total = ends[-1] if len(ends) else 0
+        places = (starts - ends + lengths).repeat(lengths) + np.arange(total)
+        ages = self.decay ** np.arange(len(history) - 1, -1, -1)
+        return self.rows[places], self.weights[places] * ages.repeat(lengths), lengths
 
 
 def votes_at(wanted: Rows, voted: tuple[Rows, Sums]) -> Sums:
@@ -97,5 +122,5 @@ def votes_at(wanted: Rows, voted: tuple[Rows, Sums]) -> Sums:
     rows, sums = voted
     if not len(rows):
         return np.zeros(len(wanted), np.float32)
-    places = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+    places = np.minimum(rows.searchsorted(wanted), len(rows) - 1)
     return np.where(rows[places] == wanted, sums[places], np.float32(0))

@@ -1,9 +1,11 @@
 """The overlay: items added, changed and removed since export, in one SQLite file that survives any crash."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,10 +16,14 @@ from pocketrec.items import Item
 
 FORMAT = 1
 NAME = "overlay.sqlite"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, item BLOB, vector BLOB);
-"""
+_APPLICATION = int.from_bytes(b"Pkrc", "big")
+"""Stands in the file's header: by it we know our own."""
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, item BLOB, vector BLOB)",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {FORMAT}",
+)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Item).decode
 
@@ -53,7 +59,7 @@ class Overlay:
 
         Args:
             folder: Where `overlay.sqlite` lies.
-            reading: Names how texts become vectors. If the stored vectors come from another reading, such as that of
+            reading: Names how items become vectors. If the stored vectors come from another reading, such as that of
                 an earlier bundle, all stored items are read again.
             dim: Length of vectors.
             read: Gives vectors of items.
@@ -61,33 +67,40 @@ class Overlay:
         Raises:
             OverlayError: The file isn't an overlay, is damaged, or of a newer format. It is left as it was.
         """
-        if folder is None:
-            overlay = cls(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None), "overlay", dim)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / NAME
-            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            overlay = cls(connection, str(path), dim)
-        overlay._prepare(reading, read)
+        where = ":memory:" if folder is None else str(folder / NAME)
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(where, check_same_thread=False, isolation_level=None, timeout=10)
+        except (OSError, sqlite3.Error) as error:
+            raise OverlayError(f"{where} can't be opened: {error}") from None
+        overlay = cls(connection, where, dim)
+        try:
+            overlay._prepare(reading, read)
+        except BaseException:
+            overlay.close()
+            raise
         return overlay
 
     def upsert(self, items: Sequence[Item], vectors: Floats) -> None:
         """Add items or put them in the place of those with the same id; all of them or none."""
-        self._change([(item.id, _encode(item), vector.tobytes()) for item, vector in zip(items, vectors, strict=True)])
+        with self._transaction():
+            self._put(items, vectors)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Note that items are gone; all of them or none."""
-        self._change([(id, None, None) for id in ids])
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, NULL, NULL)", ((id,) for id in ids))
 
     def changes(self) -> Changes:
         """Everything stored, in the order of ids."""
         rows = self._run("SELECT id, item, vector FROM changes ORDER BY id")
         kept = [(item, vector) for _, item, vector in rows if item is not None]
+        if any(vector is None or len(vector) != 4 * self._dim for _, vector in kept):
+            raise OverlayError(f"{self._where} is damaged: a vector isn't {self._dim} long")
         vectors = [np.frombuffer(vector, np.float32) for _, vector in kept]
-        if any(len(vector) != self._dim for vector in vectors):
-            raise OverlayError(f"{self._where} holds vectors of other lengths than {self._dim}")
         return Changes(
-            items=tuple(_decode(item) for item, _ in kept),
+            items=tuple(self._item(item) for item, _ in kept),
             vectors=np.stack(vectors) if vectors else np.zeros((0, self._dim), np.float32),
             removed=frozenset(id for id, item, _ in rows if item is None),
         )
@@ -97,29 +110,39 @@ class Overlay:
         self._connection.close()
 
     def _prepare(self, reading: str, read: Read) -> None:
-        self._run("PRAGMA journal_mode = WAL")
-        self._run("PRAGMA synchronous = FULL")
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            self._run(statement)
-        meta = dict(self._run("SELECT key, value FROM meta"))
-        if int(meta.get("format", FORMAT)) > FORMAT:
+        ((application,),) = self._run("PRAGMA application_id")
+        ((tables,),) = self._run("SELECT count(*) FROM sqlite_master")
+        ((format,),) = self._run("PRAGMA user_version")
+        if application != _APPLICATION and (application or tables):
+            raise OverlayError(f"{self._where} is not an overlay but another program's database; name another folder")
+        if format > FORMAT:
             raise OverlayError(
-                f"{self._where} has format {meta['format']}; this version of pocketrec reads up to {FORMAT}: "
+                f"{self._where} has format {format}; this version of pocketrec reads up to {FORMAT}: "
                 "pip install --upgrade pocketrec"
             )
-        if meta.get("reading") != reading:
-            stored = [_decode(item) for (item,) in self._run("SELECT item FROM changes WHERE item IS NOT NULL")]
-            again = [(item.id, _encode(item), v.tobytes()) for item, v in zip(stored, read(stored), strict=True)]
-            self._change(again, [("format", str(FORMAT)), ("reading", reading)])
+        self._run("PRAGMA journal_mode = WAL")
+        self._run("PRAGMA synchronous = FULL")
+        if not tables:
+            with self._transaction() as connection:
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+        if self._run("SELECT value FROM meta WHERE key = 'reading'") != [(reading,)]:
+            with self._transaction() as connection:
+                stored = self._run("SELECT item FROM changes WHERE item IS NOT NULL")
+                items = [self._item(item) for (item,) in stored]
+                self._put(items, read(items))
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('reading', ?)", (reading,))
 
-    def _change(
-        self, rows: Sequence[tuple[str, bytes | None, bytes | None]], meta: Sequence[tuple[str, str]] = ()
-    ) -> None:
+    def _put(self, items: Sequence[Item], vectors: Floats) -> None:
+        rows = ((item.id, _encode(item), vector.tobytes()) for item, vector in zip(items, vectors, strict=True))
+        self._connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", rows)
-                self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
+                yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
@@ -127,8 +150,14 @@ class Overlay:
         except sqlite3.Error as error:
             raise OverlayError(f"{self._where} can't be changed: {error}") from None
 
-    def _run(self, statement: str) -> list[tuple[str, bytes, bytes]]:
+    def _run(self, statement: str) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(statement).fetchall()
         except sqlite3.Error as error:
             raise OverlayError(f"{self._where} is not an overlay or is damaged: {error}") from None
+
+    def _item(self, stored: bytes) -> Item:
+        try:
+            return _decode(stored)
+        except (msgspec.DecodeError, TypeError) as error:
+            raise OverlayError(f"{self._where} is damaged: an item can't be read: {error}") from None

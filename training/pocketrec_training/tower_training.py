@@ -43,6 +43,8 @@ class TowerTrainingConfig(Config, frozen=True, kw_only=True):
     """Larger catalogues take the sampled softmax."""
     cold_share: Annotated[float, Meta(ge=0, lt=1)] = 0.1
     """Share of items that lose their residual in each pass."""
+    averaging: Annotated[float, Meta(ge=0, lt=1)] = 0.995
+    """What is validated and kept is a moving average of the weights: the old average's share at each step."""
     request_weight: Annotated[float, Meta(ge=0)] = 0.2
     """Weight of the loss on short requests with a query or context, against that on histories."""
 
@@ -138,8 +140,9 @@ class _Run:
                 {"params": [table.residual], "rate": config.rate, "weight_decay": 0.0},
             ]
         )
+        self.average = self._weights()
         self.epoch, self.best_epoch, self.best_quality = 0, 0, -1.0
-        self.best_weights = self._weights()
+        self.best_weights = self.average
 
     def one_epoch(self, fit: Sequence[Rows]) -> float:
         """Pass over all histories once; returns the mean loss."""
@@ -156,24 +159,27 @@ class _Run:
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
+            self._follow(self.epoch * steps + step)
             losses.append(loss.item())
         self.epoch += 1
         return float(np.mean(losses)) if losses else 0.0
 
     def validate(self, cases: HeldOut) -> float:
-        """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best."""
+        """Mean NDCG@10 of the averaged tower alone, history masked; remembers the weights if they are the best."""
+        trained = self._weights()
+        self._take(self.average)
         self.table.eval()
         self.tower.eval()
         ranked = rank_by_tower(self.tower, self.table().detach(), cases.histories, self.shape.history, 10)
         quality = float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0
         if quality > self.best_quality:
             self.best_epoch, self.best_quality, self.best_weights = self.epoch, quality, self._weights()
+        self._take(trained)
         return quality
 
     def best(self) -> TrainedTower:
         """The net at its best epoch."""
-        self.table.load_state_dict(self.best_weights["table"])
-        self.tower.load_state_dict(self.best_weights["tower"])
+        self._take(self.best_weights)
         return TrainedTower(self.table.eval(), self.tower.eval(), self.best_epoch, self.best_quality)
 
     def write(self, path: Path) -> None:
@@ -186,6 +192,7 @@ class _Run:
             "best_quality": self.best_quality,
             "best_weights": self.best_weights,
             "weights": self._weights(),
+            "average": self.average,
             "optimiser": self.optimiser.state_dict(),
         }
         torch.save(state, aside)
@@ -196,8 +203,8 @@ class _Run:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         self.epoch, self.best_epoch = state["epoch"], state["best_epoch"]
         self.best_quality, self.best_weights = state["best_quality"], state["best_weights"]
-        self.table.load_state_dict(state["weights"]["table"])
-        self.tower.load_state_dict(state["weights"]["tower"])
+        self.average = state["average"]
+        self._take(state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
@@ -205,6 +212,18 @@ class _Run:
             name: {key: value.detach().clone() for key, value in part.state_dict().items()}
             for name, part in (("table", self.table), ("tower", self.tower))
         }
+
+    def _take(self, weights: dict[str, dict[str, Tensor]]) -> None:
+        self.table.load_state_dict(weights["table"])
+        self.tower.load_state_dict(weights["tower"])
+
+    @torch.no_grad()
+    def _follow(self, step: int) -> None:
+        """Move the average towards the weights; early on it forgets faster, lest it remember the random start."""
+        share = 1 - min(self.config.averaging, (1 + step) / (10 + step))
+        for name, part in (("table", self.table), ("tower", self.tower)):
+            for key, value in part.state_dict().items():
+                self.average[name][key].lerp_(value, share)
 
     def _set_rate(self, done: float) -> None:
         """Warm up over the first fiftieth of the run, then fall along a cosine."""

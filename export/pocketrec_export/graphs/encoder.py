@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
@@ -43,7 +44,7 @@ class TextModel(nn.Module):
             transformer = AutoModel.from_pretrained(
                 folder, config=config, local_files_only=True, attn_implementation="eager", dtype=torch.float32
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder} is not a Hugging Face text model: {error}") from None
         return cls(transformer, pooling or stated_pooling(folder)).eval()
 
