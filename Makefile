@@ -8,6 +8,8 @@ SHELL := /bin/bash
 export HNSWLIB_NO_NATIVE := 1
 # Nothing is fetched behind anyone's back: the language model comes with a package.
 export HF_HUB_OFFLINE := 1
+# Threads that spin while they wait make training ten times slower wherever another program wants the cores.
+export OMP_WAIT_POLICY := PASSIVE
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)

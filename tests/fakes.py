@@ -127,9 +127,7 @@ def seal(folder, items, walk=False, per_item=1, template=None):
 
 def ring(count):
     """Item `i` votes for item `i + 1`; the last for the first."""
-    return Neighbours.of_rows(
-        [(np.array([(row + 1) % count]), np.array([1.0])) for row in range(count)], decay=DECAY
-    )
+    return Neighbours.of_rows([(np.array([(row + 1) % count]), np.array([1.0])) for row in range(count)], decay=DECAY)
 
 
 def neighbours_of(weights, decay=DECAY):

@@ -44,10 +44,7 @@ def two_worlds(users=40, items=20, length=6, seed=0):
     """Even users take items of the lower half, odd users of the upper half."""
     random = np.random.default_rng(seed)
     half = items // 2
-    return [
-        (random.choice(half, length, replace=False) + (user % 2) * half).astype(np.int32)
-        for user in range(users)
-    ]
+    return [(random.choice(half, length, replace=False) + (user % 2) * half).astype(np.int32) for user in range(users)]
 
 
 def save_dataset(dataset, folder):

@@ -1,4 +1,4 @@
-"""Small things with known answers: a language model of random weights, and a shop whose visitors have one taste each."""
+"""Small things with known answers: a language model of random weights, and a shop whose visitors have one taste."""
 
 import csv
 import json

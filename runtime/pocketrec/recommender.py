@@ -230,14 +230,7 @@ class Recommender:
         self, live: LiveCatalogue, request: _Request, rows: Rows, scores: Floats, explain: bool
     ) -> list[Recommendation]:
         """Rows as the caller sees them."""
-        reasons = (
-            [
-                reasons_for(live, row, vector, request.history, request.query)
-                for row, vector in zip(rows.tolist(), live.vectors(rows), strict=True)
-            ]
-            if explain
-            else [()] * len(rows)
-        )
+        reasons = reasons_for(live, rows, request.history, request.query) if explain else [()] * len(rows)
         return [
             Recommendation(id=item.id, score=score, item=item, reasons=why)
             for item, score, why in zip(map(live.item, rows.tolist()), scores.tolist(), reasons, strict=True)

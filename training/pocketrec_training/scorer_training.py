@@ -194,7 +194,14 @@ def _trusting_the_tower(scorer: BilinearScorer | MlpScorer) -> Scorer:
 class _Run:
     """A scorer, its optimiser and the lists it learns from."""
 
-    def __init__(self, scorer: BilinearScorer | MlpScorer, vectors: Tensor, lists: _Lists, config: ScorerTrainingConfig, seed: int) -> None:
+    def __init__(
+        self,
+        scorer: BilinearScorer | MlpScorer,
+        vectors: Tensor,
+        lists: _Lists,
+        config: ScorerTrainingConfig,
+        seed: int,
+    ) -> None:
         self.scorer, self.vectors, self.lists, self.batch, self.seed = (
             scorer,
             vectors,

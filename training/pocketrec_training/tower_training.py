@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class TowerTrainingConfig(Config, frozen=True, kw_only=True):
     """How the tower is trained."""
 
-    epochs: Annotated[int, Meta(ge=1)] = 30
+    epochs: Annotated[int, Meta(ge=1)] = 24
     """Most passes over the histories; the learning rate falls to zero over them."""
     patience: Annotated[int, Meta(ge=1)] = 5
     """Epochs without a better validation NDCG@10 after which training stops."""
@@ -43,9 +43,7 @@ class TowerTrainingConfig(Config, frozen=True, kw_only=True):
     """Larger catalogues take the sampled softmax."""
     cold_share: Annotated[float, Meta(ge=0, lt=1)] = 0.1
     """Share of items that lose their residual in each pass."""
-    averaging: Annotated[float, Meta(ge=0, lt=1)] = 0.995
-    """What is validated and kept is a moving average of the weights: the old average's share at each step."""
-    request_weight: Annotated[float, Meta(ge=0)] = 0.2
+    request_weight: Annotated[float, Meta(ge=0)] = 0.1
     """Weight of the loss on short requests with a query or context, against that on histories."""
 
 
@@ -140,9 +138,8 @@ class _Run:
                 {"params": [table.residual], "rate": config.rate, "weight_decay": 0.0},
             ]
         )
-        self.average = self._weights()
         self.epoch, self.best_epoch, self.best_quality = 0, 0, -1.0
-        self.best_weights = self.average
+        self.best_weights = self._weights()
 
     def one_epoch(self, fit: Sequence[Rows]) -> float:
         """Pass over all histories once; returns the mean loss."""
@@ -159,22 +156,18 @@ class _Run:
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
-            self._follow(self.epoch * steps + step)
             losses.append(loss.item())
         self.epoch += 1
         return float(np.mean(losses)) if losses else 0.0
 
     def validate(self, cases: HeldOut) -> float:
-        """Mean NDCG@10 of the averaged tower alone, history masked; remembers the weights if they are the best."""
-        trained = self._weights()
-        self._take(self.average)
+        """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best."""
         self.table.eval()
         self.tower.eval()
         ranked = rank_by_tower(self.tower, self.table().detach(), cases.histories, self.shape.history, 10)
         quality = float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0
         if quality > self.best_quality:
             self.best_epoch, self.best_quality, self.best_weights = self.epoch, quality, self._weights()
-        self._take(trained)
         return quality
 
     def best(self) -> TrainedTower:
@@ -192,7 +185,6 @@ class _Run:
             "best_quality": self.best_quality,
             "best_weights": self.best_weights,
             "weights": self._weights(),
-            "average": self.average,
             "optimiser": self.optimiser.state_dict(),
         }
         torch.save(state, aside)
@@ -203,7 +195,6 @@ class _Run:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         self.epoch, self.best_epoch = state["epoch"], state["best_epoch"]
         self.best_quality, self.best_weights = state["best_quality"], state["best_weights"]
-        self.average = state["average"]
         self._take(state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
 
@@ -216,14 +207,6 @@ class _Run:
     def _take(self, weights: dict[str, dict[str, Tensor]]) -> None:
         self.table.load_state_dict(weights["table"])
         self.tower.load_state_dict(weights["tower"])
-
-    @torch.no_grad()
-    def _follow(self, step: int) -> None:
-        """Move the average towards the weights; early on it forgets faster, lest it remember the random start."""
-        share = 1 - min(self.config.averaging, (1 + step) / (10 + step))
-        for name, part in (("table", self.table), ("tower", self.tower)):
-            for key, value in part.state_dict().items():
-                self.average[name][key].lerp_(value, share)
 
     def _set_rate(self, done: float) -> None:
         """Warm up over the first fiftieth of the run, then fall along a cosine."""
@@ -238,8 +221,10 @@ class _Run:
         real = mask[:, :-1] > 0
         loss = self._softmax(users[real], vectors, rows[:, 1:][real])
         if self.config.request_weight > 0:
-            users = self.tower(*self._requests(batch, vectors, random))
-            loss = loss + self.config.request_weight * self._softmax(users, vectors, rows[:, -1])
+            # Requests teach the tower alone: a title gives its item away, and residuals would learn it by heart.
+            fixed = vectors.detach()
+            users = self.tower(*self._requests(batch, fixed, random))
+            loss = loss + self.config.request_weight * self._softmax(users, fixed, rows[:, -1])
         return loss
 
     def _softmax(self, users: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
@@ -259,7 +244,7 @@ class _Run:
         lengths = random.integers(1, past + 1, count) * (random.random(count) < 0.6)
         with_query = random.random(count) < 0.8
         with_context = (random.random(count) < 0.3) | ~with_query
-        asked = self.table.read(self.requests[batch.rows[:, -1]])
+        asked = self.table.read(self.requests[batch.rows[:, -1]]).detach()
         query = asked[torch.arange(count), torch.from_numpy(random.integers(0, FRAGMENTS, count))]
         history = batch.rows[:, -1 - past : -1]
         ages = torch.arange(past, 0, -1)[None, :]

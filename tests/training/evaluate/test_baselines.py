@@ -94,9 +94,7 @@ def test_item_knn_keeps_only_the_nearest_and_the_same_in_blocks(monkeypatch):
     whole = ItemKnn.fit(users, 30, neighbours=4).similarities
     assert np.diff(whole.indptr).max() == 4
     monkeypatch.setattr("pocketrec_training.evaluate.baselines.item_knn._BLOCK", 7)
-    np.testing.assert_array_equal(
-        ItemKnn.fit(users, 30, neighbours=4).similarities.toarray(), whole.toarray()
-    )
+    np.testing.assert_array_equal(ItemKnn.fit(users, 30, neighbours=4).similarities.toarray(), whole.toarray())
 
 
 def test_ease_solves_the_papers_problem():

@@ -46,9 +46,7 @@ def test_a_model_is_measured_beside_all_baselines(folders):
 
 def test_figures_are_the_same_each_time(folders):
     options = EvaluationOptions(baselines=False)
-    first, second = (
-        evaluate(folders / "dataset", folders / "model", None, options=options) for _ in range(2)
-    )
+    first, second = (evaluate(folders / "dataset", folders / "model", None, options=options) for _ in range(2))
     assert (first.metrics, first.intervals) == (second.metrics, second.intervals)
 
 
@@ -61,9 +59,7 @@ def test_another_data_set_is_refused(folders, tmp_path):
 
 
 def test_another_split_is_refused(folders):
-    with pytest.raises(
-        DataError, match="was trained with split 'leave-last-out', so on test cases of 'global-time'"
-    ):
+    with pytest.raises(DataError, match="was trained with split 'leave-last-out', so on test cases of 'global-time'"):
         evaluate(folders / "dataset", folders / "model", None, split="global-time")
 
 

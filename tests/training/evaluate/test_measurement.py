@@ -70,18 +70,14 @@ def test_folds_join_to_all_their_cases():
     data = dataset_of([rows.tolist() for rows in two_worlds()], ITEMS)
     parts = []
     for share, fold in zip((1.0, 0.0), folds(data, 2), strict=True):
-        parts.append(
-            Measurement.of(Oracle(fold.test, share), Yardstick.of(fold, np.eye(ITEMS, dtype=np.float32)))
-        )
+        parts.append(Measurement.of(Oracle(fold.test, share), Yardstick.of(fold, np.eye(ITEMS, dtype=np.float32))))
     joined = Measurement.joined(parts)
     assert len(joined.values["ndcg@10"]) == 40
     assert joined.metrics()["ndcg@10"] == pytest.approx(0.5)
 
 
 def test_figures_stand_under_their_keys(split, yardstick):
-    subjects = measure_all(
-        [("bundle", Oracle(split.test, 0.9)), ("model", Oracle(split.test, 0.9))], yardstick
-    )
+    subjects = measure_all([("bundle", Oracle(split.test, 0.9)), ("model", Oracle(split.test, 0.9))], yardstick)
     baselines = measure_all([("ease", Oracle(split.test, 0.2))], yardstick)
     figures = Figures.of(subjects, baselines)
     assert figures.metrics["ndcg@10"] == figures.metrics["model/ndcg@10"]

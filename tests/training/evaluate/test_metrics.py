@@ -18,9 +18,7 @@ def cases(draw):
     ranked = np.stack([random.permutation(items)[:10] for _ in range(count)]).astype(np.int32)
     for line in ranked:
         line[random.integers(1, 11) :] = -1
-    targets = [
-        random.choice(items, random.integers(1, 8), replace=False).astype(np.int32) for _ in range(count)
-    ]
+    targets = [random.choice(items, random.integers(1, 8), replace=False).astype(np.int32) for _ in range(count)]
     return ranked, targets
 
 
@@ -29,8 +27,7 @@ def test_accuracy_agrees_with_ir_measures(case):
     ranked, targets = case
     judged = {str(i): {str(row): 1 for row in rows} for i, rows in enumerate(targets)}
     run = {
-        str(i): {str(row): float(-place) for place, row in enumerate(line) if row >= 0}
-        for i, line in enumerate(ranked)
+        str(i): {str(row): float(-place) for place, row in enumerate(line) if row >= 0} for i, line in enumerate(ranked)
     }
     ours = accuracy(ranked, targets, CUTOFFS)
     theirs = {

@@ -72,8 +72,7 @@ def test_bootstrap_interval_holds_the_truth_about_as_often_as_it_says():
     held = [
         low <= 0.2 <= high
         for low, high in (
-            bootstrap_interval(random.binomial(1, 0.2, 300).astype(float), samples=400, seed=i)
-            for i in range(200)
+            bootstrap_interval(random.binomial(1, 0.2, 300).astype(float), samples=400, seed=i) for i in range(200)
         )
     ]
     assert 0.90 <= np.mean(held) <= 0.99

@@ -124,9 +124,7 @@ def test_digest_names_content_whatever_the_order_of_files():
     assert dataset_digest(card) == dataset_digest(
         type(card)(**{**_fields(card), "files": dict(reversed(card.files.items()))})
     )
-    assert dataset_digest(card) != dataset_digest(
-        type(card)(**{**_fields(card), "files": {"items.parquet": "c"}})
-    )
+    assert dataset_digest(card) != dataset_digest(type(card)(**{**_fields(card), "files": {"items.parquet": "c"}}))
 
 
 def _fields(card):

@@ -26,9 +26,7 @@ def chains_add_up(card):
     assert rows["items"] == card.items
 
 
-good = st.tuples(
-    st.sampled_from("abcd"), st.sampled_from("xyz"), st.integers(0, 5), st.sampled_from(["1", "2.5", ""])
-)
+good = st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"), st.integers(0, 5), st.sampled_from(["1", "2.5", ""]))
 broken = st.sampled_from(
     [
         b",x,1,1",
@@ -77,9 +75,7 @@ def test_each_broken_row_is_counted_and_every_good_row_is_kept(rows):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    junk=st.lists(st.binary(max_size=40), max_size=8), form=st.sampled_from(["csv", "jsonl", "tsv", "csv.gz"])
-)
+@given(junk=st.lists(st.binary(max_size=40), max_size=8), form=st.sampled_from(["csv", "jsonl", "tsv", "csv.gz"]))
 def test_no_bytes_crash_prepare(junk, form):
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
@@ -155,9 +151,7 @@ def test_a_gzip_file_that_ends_early_is_an_error(bench):
 
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=2)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=2)),
     max_leaves=6,
 )
 names = ("item_id", "title", "text", "categories", "price", "")
@@ -168,9 +162,7 @@ names = ("item_id", "title", "text", "categories", "price", "")
 def test_no_json_value_in_any_column_crashes_prepare(items):
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        (place / "items.jsonl").write_text(
-            "".join(json.dumps({"item_id": "x"} | row) + "\n" for row in items)
-        )
+        (place / "items.jsonl").write_text("".join(json.dumps({"item_id": "x"} | row) + "\n" for row in items))
         (place / "interactions.csv").write_text("user_id,item_id\nann,x\n")
         try:
             card = prepare(find_source(place), place / "out", PrepareConfig(on_error="skip"))

@@ -87,9 +87,7 @@ def test_categories_are_split_at_the_strongest_mark_there_is(bench, categories, 
 
 def test_a_column_that_can_not_be_guessed_is_asked_for(bench):
     path = bench.file("log.csv", "a,b\n1,2\n")
-    with pytest.raises(
-        DataError, match=r"interactions\.user_id among a, b; say --column interactions\.user_id=NAME"
-    ):
+    with pytest.raises(DataError, match=r"interactions\.user_id among a, b; say --column interactions\.user_id=NAME"):
         bench.prepare(path)
 
 

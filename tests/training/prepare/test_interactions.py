@@ -10,9 +10,7 @@ from pocketrec_training.prepare.interactions import minimum_counts
 
 
 def test_duplicate_rows_are_counted_and_dropped(bench, step):
-    path = bench.file(
-        "log.csv", "user_id,item_id,timestamp,rating\na,x,1,5\na,x,1,5\na,x,2,5\na,x,1,4\nb,x,1,5\n"
-    )
+    path = bench.file("log.csv", "user_id,item_id,timestamp,rating\na,x,1,5\na,x,1,5\na,x,2,5\na,x,1,4\nb,x,1,5\n")
     card = bench.prepare(path)
     exact, moment = step(card, "exact duplicates"), step(card, "same user, item and time")
     assert (exact.dropped, exact.examples) == (1, ("log.csv, line 3: user_id 'a', item_id 'x'",))
@@ -38,9 +36,7 @@ def test_rows_with_an_unknown_item_are_counted_and_dropped(bench, step):
 def test_ids_that_never_match_are_an_error_that_shows_one(bench):
     bench.file("items.csv", "item_id,title\n1,X\n2,Y\n")
     bench.file("interactions.csv", "user_id,item_id\na,item-1\n")
-    with pytest.raises(
-        DataError, match=r"no interactions are left: 'unknown items' dropped 1 of 1, .*'item-1'"
-    ):
+    with pytest.raises(DataError, match=r"no interactions are left: 'unknown items' dropped 1 of 1, .*'item-1'"):
         bench.prepare()
 
 

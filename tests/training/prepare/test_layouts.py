@@ -13,7 +13,9 @@ def flags(*genres):
 
 def test_movielens_100k(bench):
     bench.file("u.data", "196\t1\t3\t881250949\n186\t2\t4\t891717742\n")
-    movies = f'1|Toy Story (1995)|01-Jan-1995||http://x|{flags("Animation", "Comedy")}\n2|Café "X"|||http://y|{flags()}\n'
+    movies = (
+        f'1|Toy Story (1995)|01-Jan-1995||http://x|{flags("Animation", "Comedy")}\n2|Café "X"|||http://y|{flags()}\n'
+    )
     bench.file("u.item", movies.encode("latin-1"))
     bench.file("u.user", "196|49|M|writer|55105\n186|39|F|executive|00000\n")
     card = bench.prepare()
@@ -56,9 +58,7 @@ def test_movielens_latest(bench):
 
 
 def test_recbole_atomic_files(bench):
-    bench.file(
-        "shop.inter", "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t8.8125e8\n"
-    )
+    bench.file("shop.inter", "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t8.8125e8\n")
     bench.file(
         "shop.item",
         'item_id:token\tmovie_title:token_seq\tclass:token_seq\tprice:float\n7\tThe "Big" One\tA B\t2.5\n',
@@ -130,9 +130,7 @@ def test_titles_of_reviews_are_not_titles_of_products(bench):
 
 def test_search_without_interactions(bench):
     bench.file("items.csv", "doc_id,title,abstract\nd1,One,first\nd2,Two,second\n")
-    bench.file(
-        "queries.jsonl", '{"query_id": "q1", "text": " what\\n is "}\n{"query_id": "q2", "text": "why"}\n'
-    )
+    bench.file("queries.jsonl", '{"query_id": "q1", "text": " what\\n is "}\n{"query_id": "q2", "text": "why"}\n')
     bench.file("qrels.csv", "query_id,doc_id,grade\nq1,d2,1\nq1,d9,1\nq9,d1,1\nq2,d1,0\n")
     card = bench.prepare()
     data = Dataset.load(bench.out)

@@ -46,9 +46,7 @@ def test_a_prepared_data_set_is_a_source_and_stays_as_it_is(bench, tmp_path):
 
 
 def test_all_formats_give_the_same_data_set(bench, tmp_path):
-    table = pl.DataFrame(
-        {"user_id": ["a", "b"], "item_id": ["x", "y"], "timestamp": [1, 2], "rating": [1.5, 2.0]}
-    )
+    table = pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "timestamp": [1, 2], "rating": [1.5, 2.0]})
     found = []
     for form in ("csv", "tsv", "jsonl", "parquet", "csv.gz", "parquet.gz"):
         folder = tmp_path / form
@@ -82,7 +80,7 @@ def test_a_folder_that_is_no_data_set_is_never_replaced(bench):
     bench.file("interactions.csv", LOG)
     bench.out.mkdir()
     (bench.out / "thesis.txt").write_text("years of work")
-    with pytest.raises(DataError, match="exists and is no data set"):
+    with pytest.raises(DataError, match="exists and is not a data set"):
         bench.prepare()
     assert (bench.out / "thesis.txt").exists()
 

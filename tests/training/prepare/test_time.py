@@ -58,9 +58,7 @@ def test_other_forms_are_given():
     assert seconds(["01.02.1970"], "%d.%m.%Y")[1] == [31 * 86400]
 
 
-@pytest.mark.parametrize(
-    "kind", [pl.Datetime("ns"), pl.Datetime("ms", "UTC"), pl.Datetime("us", "Asia/Tokyo")]
-)
+@pytest.mark.parametrize("kind", [pl.Datetime("ns"), pl.Datetime("ms", "UTC"), pl.Datetime("us", "Asia/Tokyo")])
 def test_dates_of_parquet_are_read(bench, kind):
     moments = pl.Series([datetime(2010, 12, 1, 8, 26, tzinfo=UTC)]).cast(kind)
     table = pl.DataFrame({"user_id": [1.0], "item_id": [2], "timestamp": moments})
@@ -78,9 +76,7 @@ def test_an_ambiguous_date_asks_for_its_form(bench):
 def test_events_are_sorted_by_time_and_then_by_place(bench, step):
     path = bench.file("log.csv", "user_id,item_id,timestamp\nb,x,5\na,x,9\na,y,3\na,z,9\nb,y,5\n")
     card = bench.prepare(path)
-    assert list(
-        zip(bench.column("interactions", "user_id"), bench.column("interactions", "item_id"), strict=True)
-    ) == [
+    assert list(zip(bench.column("interactions", "user_id"), bench.column("interactions", "item_id"), strict=True)) == [
         ("a", "y"),
         ("a", "x"),
         ("a", "z"),
