@@ -1,7 +1,7 @@
 """The catalogue as it stands now: the bundle's items under the overlay's changes, as one range of rows.
 
-Rows below `len(catalogue)` are the bundle's; those above are items of the overlay. An item that the overlay replaced has
-a row of each kind: the bundle's is hidden, and its behaviour (votes, popularity) goes on under the new row.
+Rows below `len(catalogue)` are the bundle's; those above are items of the overlay. An item that the overlay replaced
+has a row of each kind: the bundle's is hidden, and its behaviour (votes, popularity) goes on under the new row.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,8 @@ class LiveCatalogue:
     """Row of each item of the overlay."""
     origins: Rows
     """For each item of the overlay the bundle's row that it replaces, or -1."""
+    fields: frozenset[str]
+    """Names of what items can be filtered by."""
 
     @classmethod
     def of(cls, bundle: Bundle, changes: Changes) -> "LiveCatalogue":
@@ -44,7 +46,12 @@ class LiveCatalogue:
             visible = np.ones(size, np.bool_)
             visible[hidden] = False
         added = {item.id: size + place for place, item in enumerate(changes.items)}
-        return cls(bundle, changes, visible, added, origins)
+        fields = bundle.catalogue.fields.union(*(item.attributes for item in changes.items))
+        return cls(bundle, changes, visible, added, origins, fields)
+
+    def __len__(self) -> int:
+        """Number of rows, hidden ones too."""
+        return len(self.bundle.catalogue) + len(self.added)
 
     def row(self, id: str) -> int | None:
         """Row of an item that exists now."""
@@ -74,7 +81,7 @@ class LiveCatalogue:
         """Vectors of rows, float32 [rows, dim]."""
         base = self.bundle.index.vectors
         if not self.added:
-            return base[rows]
+            return base.take(rows, axis=0)
         vectors = base[np.minimum(rows, len(base) - 1)]
         late = rows >= len(base)
         vectors[late] = self.changes.vectors[rows[late] - len(base)]
@@ -101,6 +108,5 @@ class LiveCatalogue:
         """Rows of the overlay's items that meet the rules."""
         if not self.added:
             return np.zeros(0, np.int32)
-        size = len(self.bundle.catalogue)
-        met = [size + place for place, item in enumerate(self.changes.items) if rules.allow(item)]
-        return np.array(met, dtype=np.int32)
+        met = [rules.allow(item) for item in self.changes.items] if rules.conditions else slice(None)
+        return np.arange(len(self.bundle.catalogue), len(self), dtype=np.int32)[met]

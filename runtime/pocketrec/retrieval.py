@@ -31,6 +31,6 @@ def retrieve(
     keep = wanted[rows] & (sums > 0)
     rows, sums = rows[keep], sums[keep]
     if len(rows) > count:
-        rows = rows[np.argpartition(-sums, count)[:count]]
+        rows = rows[sums.argpartition(len(sums) - count)[-count:]]
     wanted[near] = False
     return np.concatenate([near, rows[wanted[rows]]])
