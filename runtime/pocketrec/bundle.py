@@ -102,7 +102,9 @@ def _check_words(manifest: Manifest, folder: Path) -> None:
         raise BundleError(f"{folder}: the text template doesn't match its digest; export the bundle again")
     missing = {*FILES} - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
     if missing:
-        raise BundleError(f"{folder}: the manifest says nothing of {', '.join(sorted(missing))}; export the bundle again")
+        raise BundleError(
+            f"{folder}: the manifest says nothing of {', '.join(sorted(missing))}; export the bundle again"
+        )
 
 
 def _array(folder: Path, name: str, dtype: type[Number], shape: tuple[int, ...]) -> NDArray[Number]:

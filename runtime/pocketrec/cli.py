@@ -29,17 +29,20 @@ class _Entry(NamedTuple):
 
 _TRAINING = ("polars", "scipy", "torch", "transformers")
 COMMANDS = {
-    "prepare": _Entry(
-        "pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars",)
-    ),
+    "prepare": _Entry("pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars",)),
     "train": _Entry("pocketrec_training.commands.train", "train a model on a data set", "training", _TRAINING),
     "export": _Entry(
-        "pocketrec_export.commands.export", "export a model to an int8 bundle", "export", ("torch", "onnx", "transformers")
+        "pocketrec_export.commands.export",
+        "export a model to an int8 bundle",
+        "export",
+        ("torch", "onnx", "transformers"),
     ),
     "evaluate": _Entry(
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
     ),
-    "bench": _Entry("pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)),
+    "bench": _Entry(
+        "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)
+    ),
     "recommend": _Entry("pocketrec.commands.recommend", "print recommendations from a bundle"),
     "inspect": _Entry("pocketrec.commands.inspect", "show what a bundle holds"),
 }

@@ -111,9 +111,7 @@ def _check_upper_links(path: Path, content: bytes, items: int, m: int) -> NDArra
     return levels
 
 
-def _check_links(
-    path: Path, numbers: NDArray[np.uint16], links: NDArray[np.uint32], items: int
-) -> NDArray[np.bool_]:
+def _check_links(path: Path, numbers: NDArray[np.uint16], links: NDArray[np.uint32], items: int) -> NDArray[np.bool_]:
     """Mask of the links that count; each must point to an item."""
     if (numbers > links.shape[1]).any():
         raise _unfit(path, f"an item has {numbers.max()} links where {links.shape[1]} have room")

@@ -29,6 +29,7 @@ from pocketrec.text import clean_text
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
+_NONE = np.zeros(0, np.int32)
 _ITEM, _QUERY, _CONTEXT = 0, 1, 2
 """Kinds of token that the user tower knows."""
 
@@ -37,8 +38,12 @@ _ITEM, _QUERY, _CONTEXT = 0, 1, 2
 class _Request:
     """What a person did and asked for, in the space of vectors."""
 
+    seen: Rows
+    """All items of the history, oldest first."""
     history: Rows
-    """The newest items, as many as the tower reads."""
+    """The newest of them, as many as the tower reads."""
+    vectors: Floats
+    """Theirs [history, dim]."""
     tokens: Floats
     """[tokens, dim]: context, history, query."""
     kinds: NDArray[np.int64]
@@ -143,7 +148,7 @@ class Recommender:
             raise ValueError(f"diversity must lie in 0..1, not {diversity!r}")
         live, ids = self._live, _ids(history, "history")
         request = self._read(live, ids, query, context)
-        allowed = self._allow(live, ids, where, exclude, allow_seen)
+        allowed = self._allow(live, _NONE if allow_seen else request.seen, where, exclude)
         rows, scores = self._rank(live, request, allowed, k if diversity == 0 else max(5 * k, 50))
         if diversity > 0:
             taken = diversify(scores, live.vectors(rows), k, diversity)
@@ -160,15 +165,14 @@ class Recommender:
         if len(allowed.added):
             rows = np.concatenate([rows, _nearest(live, allowed.added, user, count)])
         scores = self._score(live, request, user, voted, rows)
-        best = np.argsort(-scores, kind="stable")[:k]
+        best = (-scores).argsort(kind="stable")[:k]
         return rows[best], scores[best]
 
     def _user(self, live: LiveCatalogue, request: _Request) -> tuple[Floats, tuple[Rows, Floats]]:
         """The tower's user vector, and the votes of the history's neighbours."""
-        mask = np.ones((1, len(request.tokens)), np.float32)
-        feed = {"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": mask}
-        sources = live.origin(request.history)
-        return self._bundle.user.run(feed)[0], self._bundle.neighbours.votes(sources[sources >= 0])
+        every = np.ones((1, len(request.tokens)), np.float32)
+        user = self._bundle.user.run({"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": every})[0]
+        return user, self._bundle.neighbours.votes(live.origin(request.history))
 
     def _score(
         self, live: LiveCatalogue, request: _Request, user: Floats, voted: tuple[Rows, Floats], rows: Rows
@@ -180,50 +184,52 @@ class Recommender:
             user=user,
             vectors=vectors,
             votes=votes_at(origins, voted),
-            last_votes=votes_at(origins, self._bundle.neighbours.votes(newest[newest >= 0])),
+            last_votes=votes_at(origins, self._bundle.neighbours.votes(newest)),
             popularity=self._bundle.popularity[origins],
-            history=live.vectors(request.history[-10:]),
+            history=request.vectors,
             query=request.query,
         )
-        return self._bundle.scorer.run({"user": user[None], "candidates": vectors[None], "features": table[None]})[0]
+        feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}
+        scores: Floats = self._bundle.scorer.run(feed)[0]
+        return scores
 
-    def _read(
-        self, live: LiveCatalogue, history: Sequence[str], query: str | None, context: str | None
-    ) -> _Request:
+    def _read(self, live: LiveCatalogue, ids: Sequence[str], query: str | None, context: str | None) -> _Request:
         """Ids and texts to vectors."""
-        rows = live.rows_of(history)[-self._bundle.manifest.history :]
-        tokens, kinds = live.vectors(rows), [_ITEM] * len(rows)
+        seen = live.rows_of(ids)
+        history = seen[-self._bundle.manifest.history :]
+        vectors, asked = live.vectors(history), None
+        tokens, kinds = vectors, [_ITEM] * len(history)
         if context is not None:
             said = self._bundle.encoder.encode_one(_text(context, "context"))
             tokens, kinds = np.concatenate([said[None], tokens]), [_CONTEXT, *kinds]
-        if query is None:
-            return _Request(rows, tokens, np.array(kinds, np.int64), None)
-        asked = self._bundle.encoder.encode_one(_text(query, "query"))
-        return _Request(rows, np.concatenate([tokens, asked[None]]), np.array([*kinds, _QUERY], np.int64), asked)
+        if query is not None:
+            asked = self._bundle.encoder.encode_one(_text(query, "query"))
+            tokens, kinds = np.concatenate([tokens, asked[None]]), [*kinds, _QUERY]
+        return _Request(seen, history, vectors, tokens, np.array(kinds, np.int64), asked)
 
     def _allow(
         self,
         live: LiveCatalogue,
-        history: Sequence[str],
-        where: Mapping[str, Condition] | None,
-        exclude: Iterable[str],
-        allow_seen: bool,
+        seen: Rows,
+        where: Mapping[str, Condition] | None = None,
+        exclude: Iterable[str] = (),
     ) -> _Allowed:
         """The request's rules as rows."""
-        rules = Rules.of(where, self._fields(live)) if where else Rules(())
-        out = _ids(exclude, "exclude")
-        without = live.rows_of(out if allow_seen else [*out, *history])
-        added = live.added_rows(rules)
-        size = len(live.bundle.catalogue)
-        return _Allowed(live.allowed(rules), added[~np.isin(added, without)], without[without < size])
+        rules = Rules.of(where, live.fields)
+        out = live.rows_of(_ids(exclude, "exclude"))
+        without = np.concatenate([seen, out]) if len(out) else seen
+        mask, added = live.allowed(rules), live.added_rows(rules)
+        if live.added:
+            added, without = added[~np.isin(added, without)], without[without < len(self._bundle.catalogue)]
+        return _Allowed(mask, added, without)
 
     def _most_popular(self, live: LiveCatalogue, allowed: _Allowed, k: int) -> tuple[Rows, Floats]:
         """For a request that says nothing about the person."""
         keep = np.ones(len(self._by_popularity), np.bool_) if allowed.mask is None else allowed.mask.copy()
         keep[allowed.without] = False
-        rows = np.concatenate([self._by_popularity[keep[self._by_popularity]], allowed.added])
+        rows = np.concatenate([self._by_popularity[keep[self._by_popularity]][:k], allowed.added])
         scores = self._bundle.popularity[live.origin(rows)]
-        best = np.argsort(-scores, kind="stable")[:k]
+        best = (-scores).argsort(kind="stable")[:k]
         return rows[best], scores[best]
 
     def _present(
@@ -251,7 +257,7 @@ class Recommender:
         _check_k(k)
         live, ids = self._live, _ids(history, "history")
         request = self._read(live, ids, query, context)
-        rows, _ = self._rank(live, request, self._allow(live, ids, None, (), allow_seen), k)
+        rows, _ = self._rank(live, request, self._allow(live, _NONE if allow_seen else request.seen), k)
         return [live.id(row) for row in rows.tolist()]
 
     def recommend_many(
@@ -267,9 +273,9 @@ class Recommender:
         live = self._live
         answers = []
         for history in histories:
-            ids = _ids(history, "history")
-            request = self._read(live, ids, None, None)
-            rows, scores = self._rank(live, request, self._allow(live, ids, where, (), allow_seen), k)
+            request = self._read(live, _ids(history, "history"), None, None)
+            allowed = self._allow(live, _NONE if allow_seen else request.seen, where)
+            rows, scores = self._rank(live, request, allowed, k)
             answers.append(self._present(live, request, rows, scores, explain=False))
         return answers
 
@@ -284,12 +290,13 @@ class Recommender:
         row = live.row(id)
         if row is None:
             raise ValueError(f"no item has the id {id!r}")
-        vector = live.vectors(np.array([row], np.int32))[0]
-        allowed = self._allow(live, [id], where, (), allow_seen=False)
+        itself = np.array([row], np.int32)
+        vector = live.vectors(itself)[0]
+        allowed = self._allow(live, itself, where)
         rows = self._bundle.index.search(vector, k, allowed.without, allowed.mask)
         rows = np.concatenate([rows, _nearest(live, allowed.added, vector, k)])
         scores = live.vectors(rows) @ vector
-        best = np.argsort(-scores, kind="stable")[:k]
+        best = (-scores).argsort(kind="stable")[:k]
         return [
             Recommendation(id=item.id, score=score, item=item)
             for item, score in zip(map(live.item, rows[best].tolist()), scores[best].tolist(), strict=True)
@@ -371,10 +378,6 @@ class Recommender:
         """Close the overlay's file."""
         self._overlay.close()
 
-    def _fields(self, live: LiveCatalogue) -> set[str]:
-        added = {field for item in live.changes.items for field in item.attributes}
-        return added.union(live.bundle.catalogue.fields)
-
 
 def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
     """Vectors of items by their text; one that reads as it did at export keeps the vector that behaviour gave it."""
@@ -397,8 +400,8 @@ def _nearest(live: LiveCatalogue, rows: Rows, vector: Floats, count: int) -> Row
 
 
 def _ids(values: Iterable[str], name: str) -> list[str]:
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list of ids, not the one string {values!r}")
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list of ids, not {values!r}")
     ids = list(values)
     for id in ids:
         if not isinstance(id, str):

@@ -19,7 +19,9 @@ def run(arguments: argparse.Namespace) -> None:
     manifest = Manifest.read(arguments.bundle)
     manifest.check_files(arguments.bundle)
     total = sum(facts.bytes for facts in manifest.files.values())
-    print(f"{manifest.name}: {manifest.items:,} items, {total / 1e6:.1f} MB, format {manifest.format}, all hashes right")
+    print(
+        f"{manifest.name}: {manifest.items:,} items, {total / 1e6:.1f} MB, format {manifest.format}, all hashes right"
+    )
     print(f"  vectors of {manifest.dim} dims, histories of {manifest.history}, {manifest.candidates} candidates")
     encoder = manifest.encoder
     print(f"  encoder   {encoder.name}, {encoder.max_tokens} tokens, reads {', '.join(encoder.template.fields)}")
