@@ -205,7 +205,7 @@ def user_graph():
     )
 
 
-def scorer_graph(width=len(FEATURES)):
+def scorer_graph(width=None):
     """User vector times candidate plus the feature `neighbours`."""
     return _graph(
         "scorer",

@@ -80,4 +80,4 @@ def scaled_popularity(counts: NDArray[np.int32]) -> Floats:
         [0.0, 0.5, 1.0]
     """
     logs = np.log1p(counts.astype(np.float32))
-    return logs / max(float(logs.max(initial=0.0)), 1e-12)
+    return (logs / max(float(logs.max(initial=0.0)), 1e-12)).astype(np.float32)

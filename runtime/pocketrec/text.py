@@ -14,10 +14,10 @@ _SPACE = re.compile(r"\s+")
 
 
 def clean_text(text: str) -> str:
-    """Unicode NFC, white space folded to single blanks, ends trimmed.
+    r"""Unicode NFC, white space folded to single blanks, ends trimmed.
 
     Example:
-        >>> clean_text("  Blue\\n teapot ")
+        >>> clean_text("  Blue\n teapot ")
         'Blue teapot'
     """
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
