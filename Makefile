@@ -72,6 +72,7 @@ check: $(ready) ## Lint, types, and the arrow between the parts
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy
+	$(bin)/mypy tests/typing_api.py
 	$(bin)/lint-imports
 
 # Doctests of all four parts, the README's code and the built wheel are tests among the others.

@@ -8,12 +8,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.errors import BundleError
-from pocketrec.items import Attribute, Item
+from pocketrec.items import Attribute, Item, decode_item, encode_item
 
 _SCHEMA = """
 CREATE TABLE items (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, item BLOB NOT NULL);
@@ -22,8 +21,6 @@ CREATE TABLE attributes (field TEXT NOT NULL, value NOT NULL, row INTEGER NOT NU
 """
 _CACHED_ITEMS = 4096
 _CACHED_MASK_BYTES = 16_000_000
-_encode = msgspec.json.Encoder(order="deterministic").encode
-_decode = msgspec.json.Decoder(Item).decode
 
 
 def facts_of(item: Item) -> Iterator[tuple[str, Attribute]]:
@@ -37,7 +34,7 @@ def write_catalogue(path: Path, items: Sequence[Item]) -> None:
     """Write a new catalogue; an item's row is its place in `items`. The same items give the same bytes.
 
     Raises:
-        ValueError: Two items have one id.
+        ValueError: Two items have one id, or one can't be stored.
     """
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -45,7 +42,7 @@ def write_catalogue(path: Path, items: Sequence[Item]) -> None:
         connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         connection.execute("BEGIN")
         connection.executemany(
-            "INSERT INTO items VALUES (?, ?, ?)", ((row, item.id, _encode(item)) for row, item in enumerate(items))
+            "INSERT INTO items VALUES (?, ?, ?)", ((row, item.id, encode_item(item)) for row, item in enumerate(items))
         )
         facts = sorted(
             (field, str(type(value)), value, row) for row, item in enumerate(items) for field, value in facts_of(item)
@@ -104,7 +101,7 @@ class Catalogue:
 
     def all_items(self) -> list[Item]:
         """Every item, by row."""
-        return [_decode(blob) for (blob,) in self._query("SELECT item FROM items ORDER BY row")]
+        return [decode_item(blob) for (blob,) in self._query("SELECT item FROM items ORDER BY row")]
 
     @cached_property
     def fields(self) -> frozenset[str]:
@@ -113,7 +110,7 @@ class Catalogue:
 
     def _read_item(self, row: int) -> Item:
         ((blob,),) = self._query("SELECT item FROM items WHERE row = ?", (row,))
-        return _decode(blob)
+        return decode_item(blob)
 
     def _read_matching(self, field: str, value: Attribute) -> NDArray[np.bool_]:
         return self._mask("SELECT row FROM attributes WHERE field = ? AND value = ?", (field, value))

@@ -68,8 +68,7 @@ def features(
 
 def damped(sums: Floats) -> Floats:
     """sign(x) sqrt|x|: votes are heavy-tailed, and the scorer is nearly linear."""
-    roots: Floats = np.copysign(np.sqrt(np.abs(sums)), sums)
-    return roots
+    return np.copysign(np.sqrt(np.abs(sums)), sums, dtype=np.float32)
 
 
 def scaled_popularity(counts: NDArray[np.int32]) -> Floats:

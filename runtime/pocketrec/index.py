@@ -109,10 +109,10 @@ class VectorIndex:
 
 
 def _best(scores: Floats, count: int) -> Rows:
-    """Places of the largest scores that aren't -inf, best first; equal ones in the order of rows."""
+    """Places of the largest scores that aren't -inf, best first; of equal ones the lower place."""
     top = np.arange(len(scores))
     if 0 < count < len(scores):
-        top = scores.argpartition(len(scores) - count)[-count:]
-        top.sort()
-    top = top[(-scores[top]).argsort(kind="stable")]
+        least = np.partition(scores, -count)[-count]
+        top = (scores >= least).nonzero()[0]
+    top = top[(-scores[top]).argsort(kind="stable")][:count]
     return top[scores[top] > -np.inf].astype(np.int32)

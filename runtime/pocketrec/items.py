@@ -1,10 +1,10 @@
 """What callers hand in and get back: items and recommendations."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-Attribute = str | float | int | bool
+Attribute = str | float | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | bool
 """A value of an item's attribute."""
 
 
@@ -26,6 +26,26 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Labels; filter with `where={"categories": ...}`."""
     attributes: dict[str, Attribute] = {}
     """Further facts to filter by, such as price or year; not read by the encoder."""
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+decode_item = msgspec.json.Decoder(Item).decode
+"""Reads what `encode_item` wrote."""
+
+
+def encode_item(item: Item) -> bytes:
+    """JSON of an item, in the one form in which items are stored.
+
+    Raises:
+        ValueError: The item couldn't be read again: a value of another type than its field's, a number that isn't
+            finite or takes more than 64 bits, or text that isn't Unicode.
+    """
+    try:
+        content = _encode(item)
+        decode_item(content)
+    except (msgspec.MsgspecError, TypeError, UnicodeEncodeError) as error:
+        raise ValueError(f"an item can't be stored: {error}: {item!r}") from None
+    return content
 
 
 ReasonKind = Literal["bought_together", "similar", "query", "popular"]

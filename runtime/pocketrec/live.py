@@ -64,8 +64,9 @@ class LiveCatalogue:
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Rows of a history's items: unknown ones are left out, removed ones still tell what the person likes."""
         base, added = self.bundle.catalogue.rows, self.added
-        found = [added.get(id, base.get(id)) for id in ids] if added else [base.get(id) for id in ids]
-        return np.array([row for row in found if row is not None], dtype=np.int32)
+        found = [added.get(id, base.get(id, -1)) for id in ids] if added else [base.get(id, -1) for id in ids]
+        rows = np.array(found, dtype=np.int32)
+        return rows[rows >= 0]
 
     def id(self, row: int) -> str:
         """Id of a row."""

@@ -125,7 +125,7 @@ class Manifest(Config, frozen=True, kw_only=True):
             raise BundleError(f"{folder} is not a bundle: can't read {NAME} ({error.strerror})") from None
         try:
             head = msgspec.json.decode(content, type=_Head)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BundleError(f"{path} is altered or not a manifest: {error}") from None
         if head.format > FORMAT:
             raise BundleError(

@@ -61,7 +61,7 @@ class Neighbours:
             history: Item rows, oldest first; -1 stands for an item without neighbours.
 
         Returns:
-            Rows whose sum isn't 0, ascending, and the sums: over the history's items, decay^age * weight, age 0 the
+            Rows with a vote, ascending, and the sum for each: over the history's items, decay^age * weight, age 0 the
             newest.
 
         Example:
@@ -71,14 +71,15 @@ class Neighbours:
             >>> rows.tolist(), sums.tolist()
             ([1, 2], [0.25, 1.125])
         """
+        if len(history) == 1:
+            return self._votes_of(int(history[0]))
         rows, votes, _ = self._cast(history)
         if len(self.indptr) <= _DENSE_ITEMS:
             sums = np.bincount(rows, votes)
             voted = (sums != 0).nonzero()[0]
             return voted.astype(np.int32), sums[voted].astype(np.float32)
-        named, inverse = np.unique(rows, return_inverse=True)
-        sums = np.bincount(inverse, votes)
-        return named[sums != 0], sums[sums != 0].astype(np.float32)
+        voted, inverse = np.unique(rows, return_inverse=True)
+        return voted, np.bincount(inverse, votes).astype(np.float32)
 
     def strongest(self, history: Rows, wanted: Rows) -> tuple[NDArray[np.int64], Sums]:
         """Find whose vote counts most for each of some items.
@@ -101,6 +102,12 @@ class Neighbours:
                 places[at], largest[at] = voters[best], votes[best]
         return places, largest
 
+    def _votes_of(self, row: int) -> tuple[Rows, Sums]:
+        """Votes of one item: nothing to sum."""
+        start, end = self.indptr[row : row + 2].tolist() if row >= 0 else (0, 0)
+        order = self.rows[start:end].argsort()
+        return self.rows[start:end][order], self.weights[start:end][order]
+
     def _cast(self, history: Rows) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
         """Every single vote of a history: for whom and how much; and how many votes each item of it has."""
         starts = self.indptr[history]
@@ -122,5 +129,6 @@ def votes_at(wanted: Rows, voted: tuple[Rows, Sums]) -> Sums:
     rows, sums = voted
     if not len(rows):
         return np.zeros(len(wanted), np.float32)
-    places = np.minimum(rows.searchsorted(wanted), len(rows) - 1)
-    return np.where(rows[places] == wanted, sums[places], np.float32(0))
+    places = rows[:-1].searchsorted(wanted)  # without the last row no place lies beyond the end
+    votes: Sums = sums[places] * (rows[places] == wanted)
+    return votes

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.errors import OverlayError
-from pocketrec.items import Item
+from pocketrec.items import Item, decode_item, encode_item
 
 FORMAT = 1
 NAME = "overlay.sqlite"
@@ -24,8 +24,6 @@ _SCHEMA = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Item).decode
 
 Floats = NDArray[np.float32]
 Read = Callable[[Sequence[Item]], Floats]
@@ -134,7 +132,7 @@ class Overlay:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('reading', ?)", (reading,))
 
     def _put(self, items: Sequence[Item], vectors: Floats) -> None:
-        rows = ((item.id, _encode(item), vector.tobytes()) for item, vector in zip(items, vectors, strict=True))
+        rows = ((item.id, encode_item(item), vector.tobytes()) for item, vector in zip(items, vectors, strict=True))
         self._connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", rows)
 
     @contextmanager
@@ -158,6 +156,6 @@ class Overlay:
 
     def _item(self, stored: bytes) -> Item:
         try:
-            return _decode(stored)
-        except (msgspec.DecodeError, TypeError) as error:
+            return decode_item(stored)
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
             raise OverlayError(f"{self._where} is damaged: an item can't be read: {error}") from None

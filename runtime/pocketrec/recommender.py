@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pocketrec.bundle import Bundle
 from pocketrec.diversity import diversify
 from pocketrec.features import features
-from pocketrec.items import Item, Recommendation
+from pocketrec.items import Item, Recommendation, encode_item
 from pocketrec.live import LiveCatalogue
 from pocketrec.manifest import Manifest
 from pocketrec.neighbours import votes_at
@@ -144,7 +144,7 @@ class Recommender:
             ValueError: An argument out of range, or a field in `where` that no item has.
         """
         _check_k(k)
-        if not 0 <= diversity <= 1:
+        if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
             raise ValueError(f"diversity must lie in 0..1, not {diversity!r}")
         live, ids = self._live, _ids(history, "history")
         request = self._read(live, ids, query, context)
@@ -198,14 +198,14 @@ class Recommender:
         seen = live.rows_of(ids)
         history = seen[-self._bundle.manifest.history :]
         vectors, asked = live.vectors(history), None
-        tokens, kinds = vectors, [_ITEM] * len(history)
+        tokens, kinds = vectors, np.full(len(history), _ITEM)
         if context is not None:
             said = self._bundle.encoder.encode_one(_text(context, "context"))
-            tokens, kinds = np.concatenate([said[None], tokens]), [_CONTEXT, *kinds]
+            tokens, kinds = np.concatenate([said[None], tokens]), np.append(_CONTEXT, kinds)
         if query is not None:
             asked = self._bundle.encoder.encode_one(_text(query, "query"))
-            tokens, kinds = np.concatenate([tokens, asked[None]]), [*kinds, _QUERY]
-        return _Request(seen, history, vectors, tokens, np.array(kinds, np.int64), asked)
+            tokens, kinds = np.concatenate([tokens, asked[None]]), np.append(kinds, _QUERY)
+        return _Request(seen, history, vectors, tokens, kinds, asked)
 
     def _allow(
         self,
@@ -319,7 +319,7 @@ class Recommender:
         """The scores of given items for a person, in their order: those that `recommend` would rank them by.
 
         Raises:
-            ValueError: A candidate that the catalogue doesn't have; or nothing is known of the person.
+            ValueError: A candidate that the catalogue doesn't have.
         """
         live = self._live
         request = self._read(live, _ids(history, "history"), query, context)
@@ -412,18 +412,23 @@ def _ids(values: Iterable[str], name: str) -> list[str]:
 def _text(value: str, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}: {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} isn't Unicode text: {value!r}") from None
     if not clean_text(value):
         raise ValueError(f"{name} is empty; leave it out or pass None")
     return value
 
 
 def _check_k(k: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
 
 
 def _check_item(item: Item) -> None:
     if not isinstance(item, Item):
         raise TypeError(f"upsert takes Items, not {type(item).__name__}: {item!r}")
+    encode_item(item)
     if not item.id or not clean_text(item.title):
         raise ValueError(f"an item needs an id and a title: {item!r}")

@@ -80,7 +80,7 @@ class Result(Config, frozen=True, kw_only=True):
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except OSError as error:
             raise DataError(f"can't read result {path}: {error.strerror}") from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is not a result: {error}") from None
 
 

@@ -46,10 +46,13 @@ class Rules:
             known: Fields that some item has.
 
         Raises:
-            ValueError: A field that no item has, or a range that isn't one.
+            TypeError: `where` is no mapping.
+            ValueError: A field that no item has, or a condition that isn't one.
         """
         if not where:
             return cls(())
+        if not isinstance(where, Mapping):
+            raise TypeError(f"where must map fields to conditions, not {where!r}")
         fields = set(known) | {"categories"}
         for field in where:
             if field not in fields:
@@ -83,13 +86,16 @@ def _condition(field: str, condition: Condition) -> tuple[Attribute, ...] | Rang
     if isinstance(condition, Mapping):
         if not condition or not set(condition) <= {"min", "max"}:
             raise ValueError(f"where: the range of {field!r} is {dict(condition)!r}; it takes 'min', 'max' or both")
-        ends = [condition.get("min"), condition.get("max")]
-        if len({isinstance(end, str) for end in ends if end is not None}) != 1:
+        ends = [end for end in condition.values() if end is not None]
+        if not all(map(_is_value, ends)) or len({isinstance(end, str) for end in ends}) != 1:
             raise ValueError(f"where: the range of {field!r} is {dict(condition)!r}; its ends must be of one kind")
-        return Range(*ends)
-    if isinstance(condition, str | float | int):
-        return (condition,)
-    values = tuple(condition)
-    if not values or not all(isinstance(value, str | float | int) for value in values):
+        return Range(condition.get("min"), condition.get("max"))
+    values = tuple(condition) if isinstance(condition, Iterable) and not isinstance(condition, str) else (condition,)
+    if not values or not all(map(_is_value, values)):
         raise ValueError(f"where: {field!r} must equal a value, one of several, or lie in a range, not {condition!r}")
     return values
+
+
+def _is_value(value: object) -> bool:
+    """Whether an item's attribute may have it."""
+    return isinstance(value, str | float) or (isinstance(value, int) and -(2**63) <= value < 2**63)

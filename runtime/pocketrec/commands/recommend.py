@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from pocketrec.items import Attribute
 from pocketrec.recommender import Recommender
 from pocketrec.rules import Condition
 from pocketrec.staging import write_whole
@@ -70,16 +71,15 @@ def _condition(text: str) -> tuple[str, Condition]:
         raise ValueError(f"--where {text!r} is not of the form FIELD=VALUE")
     if ".." in value:
         low, _, high = value.partition("..")
-        ends = {name: _typed(end) for name, end in (("min", low), ("max", high)) if end}
-        return field, ends
-    if "|" in value:
-        return field, [_typed(part) for part in value.split("|")]
-    return field, _typed(value)
+        return field, {name: _readings(end)[-1] for name, end in (("min", low), ("max", high)) if end}
+    return field, [reading for part in value.split("|") for reading in _readings(part)]
 
 
-def _typed(text: str) -> str | float:
-    """A number where it reads as one: attributes keep their types."""
+def _readings(text: str) -> list[Attribute]:
+    """What a word of the command line may stand for: itself, and the truth or the number that it spells."""
+    if text in ("true", "false"):
+        return [text, text == "true"]
     try:
-        return float(text)
+        return [text, float(text)]
     except ValueError:
-        return text
+        return [text]

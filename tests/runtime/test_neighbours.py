@@ -1,0 +1,106 @@
+"""Votes against plain loops."""
+
+import numpy as np
+import pytest
+from fakes import neighbours_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketrec import neighbours as module
+from pocketrec.neighbours import Neighbours, votes_at
+
+weights = st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, -0.5, 3.0])
+
+
+@st.composite
+def cases(draw):
+    items = draw(st.integers(1, 12))
+    dense = np.array(draw(st.lists(st.lists(weights, min_size=items, max_size=items), min_size=items, max_size=items)))
+    history = draw(st.lists(st.integers(-1, items - 1), max_size=10))
+    return dense, np.array(history, np.int32), draw(st.sampled_from([0.5, 0.75, 1.0]))
+
+
+def counted(dense, history, decay):
+    """Sum of each row's votes, by the definition."""
+    sums = np.zeros(len(dense))
+    for age, item in enumerate(reversed(history)):
+        if item >= 0:
+            sums += decay**age * dense[item]
+    return sums
+
+
+def spread(voted, items):
+    rows, sums = voted
+    assert rows.dtype == np.int32
+    assert sums.dtype == np.float32
+    assert (np.diff(rows) > 0).all()
+    full = np.zeros(items)
+    full[rows] = sums
+    return full
+
+
+@given(cases())
+def test_votes_are_the_sums_of_the_definition(case):
+    dense, history, decay = case
+    sums = spread(neighbours_of(dense, decay).votes(history), len(dense))
+    assert np.allclose(sums, counted(dense, history, decay), atol=1e-6)
+
+
+@given(cases())
+def test_the_dense_and_the_sparse_path_agree(case):
+    dense, history, decay = case
+    neighbours = neighbours_of(dense, decay)
+    near = spread(neighbours.votes(history), len(dense))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_DENSE_ITEMS", 0)
+        far = spread(neighbours.votes(history), len(dense))
+    assert np.array_equal(near, far)
+
+
+@given(cases())
+def test_votes_at_picks_the_sums_and_zero_elsewhere(case):
+    dense, history, decay = case
+    wanted = np.arange(-1, len(dense), dtype=np.int32)[::-1]
+    picked = votes_at(wanted, neighbours_of(dense, decay).votes(history))
+    assert picked.dtype == np.float32
+    assert picked[-1] == 0  # -1 is no item
+    assert np.allclose(picked[:-1], counted(dense, history, decay)[::-1], atol=1e-6)
+
+
+@given(cases())
+def test_the_strongest_voter_is_the_one_with_the_largest_vote(case):
+    dense, history, decay = case
+    wanted = np.arange(-1, len(dense), dtype=np.int32)
+    places, votes = neighbours_of(dense, decay).strongest(history, wanted)
+    for row, place, vote in zip(wanted, places, votes, strict=True):
+        each = [
+            decay ** (len(history) - 1 - at) * dense[item][row] if item >= 0 and row >= 0 else 0.0
+            for at, item in enumerate(history)
+        ]
+        assert vote == pytest.approx(max([0.0, *each]))
+        assert place == (each.index(max(each)) if vote > 0 else 0)
+
+
+def test_a_row_need_not_list_its_neighbours_in_order():
+    unordered = [(np.array([2, 0, 1]), np.array([0.2, 0.5, 0.1]))]
+    rows, sums = Neighbours.of_rows([*unordered, *unordered * 2], decay=1.0).votes(np.array([0], np.int32))
+    assert rows.tolist() == [0, 1, 2]
+    assert np.allclose(sums, [0.5, 0.1, 0.2])
+
+
+def test_saving_and_opening_gives_the_same_votes(tmp_path):
+    dense = np.random.default_rng(0).random((9, 9)) * (np.random.default_rng(1).random((9, 9)) < 0.4)
+    neighbours = neighbours_of(dense)
+    neighbours.save(tmp_path / "neighbours")
+    opened = Neighbours.open(tmp_path / "neighbours", neighbours.decay)
+    history = np.array([3, 1, 4, 1, 5], np.int32)
+    for left, right in zip(neighbours.votes(history), opened.votes(history), strict=True):
+        assert np.array_equal(left, right)
+    assert opened.per_item == neighbours.per_item == np.count_nonzero(dense, axis=1).max()
+
+
+def test_without_any_neighbours_nothing_is_voted_for():
+    none = neighbours_of(np.zeros((4, 4)))
+    assert none.votes(np.array([0, 1], np.int32))[0].tolist() == []
+    assert none.votes(np.zeros(0, np.int32))[0].tolist() == []
+    assert none.per_item == 0

@@ -1,0 +1,237 @@
+"""Changes since export: kept on disk, seen at once, and never mixed with what they replace."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+from fakes import DIM, make_bundle, random_vectors, shop_items, text_vector
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pocketrec import Item, OverlayError, Recommender
+from pocketrec.overlay import FORMAT, NAME, Overlay
+
+SHOP = {item.id: item for item in shop_items()}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """Its vectors aren't those of the texts: behaviour has moved them."""
+    return make_bundle(tmp_path_factory.mktemp("overlay") / "bundle", vectors=random_vectors(16))
+
+
+def vector_of(recommender, id):
+    """By the scores of everything else: similar() is an inner product with unit vectors."""
+    row = recommender._live.row(id)
+    return recommender._live.vectors(np.array([row], np.int32))[0]
+
+
+def by_id(answer):
+    return {line.id: line for line in answer}
+
+
+names = st.sampled_from([*list(SHOP)[:5], "new1", "new2", "new3"])
+titles = st.sampled_from(["red cup", "blue rug", "grey lamp", "something else"])
+upserts = st.tuples(st.just("upsert"), st.dictionaries(names, titles, max_size=3))
+removals = st.tuples(st.just("remove"), st.lists(names, max_size=3))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.one_of(upserts, removals, st.just(("reopen", None))), max_size=8))
+def test_the_catalogue_is_what_a_dictionary_would_hold(bundle, tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("state")
+    recommender, expected = Recommender.load(bundle, overlay=folder), dict(SHOP)
+    for step, what in [*steps, ("reopen", None)]:
+        if step == "upsert":
+            items = [Item(id=id, title=title) for id, title in what.items()]
+            recommender.upsert(items)
+            expected |= {item.id: item for item in items}
+        elif step == "remove":
+            recommender.remove(what)
+            expected = {id: item for id, item in expected.items() if id not in what}
+        else:
+            recommender.close()
+            recommender = Recommender.load(bundle, overlay=folder)
+        assert len(recommender) == len(expected)
+        for question in ({}, {"history": ["i9"], "allow_seen": True}, {"query": "red"}):
+            found = {line.id: line.item for line in recommender.recommend(k=99, **question)}
+            assert found == expected
+        assert all(recommender.item(id) == expected.get(id) for id in [*SHOP, "new1", "new2", "new3"])
+    recommender.close()
+
+
+def test_an_item_that_reads_as_before_keeps_its_vector(bundle):
+    recommender = Recommender.load(bundle)
+    before = vector_of(recommender, "i3")
+    recommender.upsert([Item(id="i3", title=" red  rug ", attributes={"price": 99})])
+    assert recommender.item("i3").attributes == {"price": 99}
+    assert np.array_equal(vector_of(recommender, "i3"), before)
+
+
+def test_an_item_that_reads_otherwise_gets_the_vector_of_its_text(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.upsert([Item(id="i3", title="blue lamp"), Item(id="new", title="grey cup")])
+    assert vector_of(recommender, "i3") == pytest.approx(text_vector("blue lamp"))
+    assert vector_of(recommender, "new") == pytest.approx(text_vector("grey cup"))
+
+
+def test_a_replaced_item_keeps_its_votes_and_its_popularity(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.upsert(
+        [Item(id="i5", title="green lamp", text="new words"), Item(id="i0", title="red cup", text="too")]
+    )
+    after_i4 = by_id(recommender.recommend(["i4"], k=99, explain=True))
+    assert [reason.item_id for reason in after_i4["i5"].reasons if reason.kind == "bought_together"] == ["i4"]
+    after_i0 = by_id(recommender.recommend(["i0"], k=99, explain=True))
+    assert [reason.item_id for reason in after_i0["i1"].reasons if reason.kind == "bought_together"] == ["i0"]
+    assert recommender.rank(k=2) == ["i0", "i1"]
+
+
+def test_a_new_item_has_no_votes_and_is_the_least_popular(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.upsert([Item(id="new", title="red cup")])
+    assert recommender.recommend(k=99)[-1].score == 0
+    kinds = {reason.kind for reason in by_id(recommender.recommend(["i3"], k=99, explain=True))["new"].reasons}
+    assert kinds == {"similar"}
+    score = recommender.score(["i3"], ["new"])[0]
+    assert score == pytest.approx(float(vector_of(recommender, "i3") @ text_vector("red cup")), abs=1e-5)
+
+
+def test_a_removed_item_still_tells_what_the_person_likes(bundle):
+    recommender = Recommender.load(bundle)
+    before = recommender.rank(["i4"], k=3)
+    recommender.remove(["i4"])
+    assert recommender.rank(["i4"], k=3) == before
+
+
+def test_a_removed_item_can_come_back(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.remove(["i3"])
+    recommender.upsert([SHOP["i3"]])
+    assert recommender.recommend(k=99) == Recommender.load(bundle).recommend(k=99)
+
+
+def test_removing_what_is_not_there_is_no_error(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.remove(["never", "i1", "i1"])
+    assert len(recommender) == 15
+
+
+@pytest.mark.parametrize("wrong", [Item(id="b", title=" "), Item(id="b", title="t", attributes={"x": float("nan")})])
+def test_one_wrong_item_means_that_none_is_stored(bundle, tmp_path, wrong):
+    recommender = Recommender.load(bundle, overlay=tmp_path)
+    with pytest.raises(ValueError, match="item"):
+        recommender.upsert([Item(id="a", title="red cup"), wrong])
+    assert recommender.item("a") is None
+    recommender.close()
+    assert len(Recommender.load(bundle, overlay=tmp_path)) == 16
+
+
+def test_without_a_folder_changes_last_as_long_as_the_object(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.upsert([Item(id="new", title="red cup")])
+    assert recommender.item("new") is not None
+    assert Recommender.load(bundle).item("new") is None
+
+
+def test_changes_to_behaviour_in_a_new_bundle_are_read_again(bundle, tmp_path):
+    """An unchanged text took the old bundle's vector; the new bundle's must take its place."""
+    first = Recommender.load(bundle, overlay=tmp_path / "state")
+    first.upsert([SHOP["i3"]])
+    first.close()
+    vectors = random_vectors(16, seed=9)
+    again = Recommender.load(make_bundle(tmp_path / "next", vectors=vectors), overlay=tmp_path / "state")
+    assert np.array_equal(vector_of(again, "i3"), vectors[3])
+
+
+def no_items(items):
+    return np.zeros((len(items), DIM), np.float32)
+
+
+@pytest.fixture
+def stored(bundle, tmp_path):
+    """File of an overlay with two changes, closed."""
+    recommender = Recommender.load(bundle, overlay=tmp_path)
+    recommender.upsert([Item(id="new", title="red cup")])
+    recommender.remove(["i1"])
+    recommender.close()
+    return tmp_path / NAME
+
+
+def refused(bundle, path):
+    """The error's message; the file must stay as it is."""
+    before = path.read_bytes()
+    with pytest.raises(OverlayError) as caught:
+        Recommender.load(bundle, overlay=path.parent)
+    assert path.read_bytes() == before
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_another_programs_database_is_refused_and_left_alone(bundle, tmp_path):
+    connection = sqlite3.connect(tmp_path / NAME)
+    connection.execute("CREATE TABLE songs (name)")
+    connection.close()
+    assert "another program's" in refused(bundle, tmp_path / NAME)
+
+
+def test_a_newer_format_is_told_with_the_line_that_upgrades(bundle, stored):
+    connection = sqlite3.connect(stored)
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    connection.close()
+    assert "pip install --upgrade pocketrec" in refused(bundle, stored)
+
+
+@pytest.mark.parametrize("content", [b"x" * 4096, b"SQLite format 3\0" + b"\xff" * 4080])
+def test_a_damaged_file_is_refused_and_left_alone(bundle, stored, content):
+    stored.write_bytes(content)
+    refused(bundle, stored)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE changes SET vector = x'00' WHERE id = 'new'",
+        "UPDATE changes SET vector = NULL WHERE id = 'new'",
+        "UPDATE changes SET item = x'7b' WHERE id = 'new'",
+        "UPDATE changes SET item = 5 WHERE id = 'new'",
+        "UPDATE changes SET item = CAST(replace(item, 'red', x'ff') AS BLOB) WHERE id = 'new'",
+        "DROP TABLE changes",
+        "DROP TABLE meta",
+    ],
+)
+def test_damaged_rows_are_told(bundle, stored, damage):
+    connection = sqlite3.connect(stored)
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    with pytest.raises(OverlayError, match=NAME):
+        Recommender.load(bundle, overlay=stored.parent)
+
+
+def test_a_file_in_the_folders_place_is_told(bundle, tmp_path):
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(OverlayError, match="state"):
+        Recommender.load(bundle, overlay=tmp_path / "state")
+
+
+def test_a_set_up_that_was_cut_short_is_finished(bundle, tmp_path):
+    """A crash between the first write to the file and the tables leaves an empty database."""
+    connection = sqlite3.connect(tmp_path / NAME)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    assert len(Recommender.load(bundle, overlay=tmp_path)) == 16
+
+
+def test_commits_are_synced_to_the_disk(tmp_path):
+    overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
+    assert overlay._run("PRAGMA journal_mode") == [("wal",)]
+    assert overlay._run("PRAGMA synchronous") == [(2,)]
+    overlay.close()
+
+
+def test_a_change_after_closing_is_told(tmp_path):
+    overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
+    overlay.close()
+    with pytest.raises(OverlayError, match="can't be changed"):
+        overlay.remove(["i1"])

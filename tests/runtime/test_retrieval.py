@@ -1,0 +1,31 @@
+"""Candidates: the index's best and the neighbours' best, each once, nothing that is left out."""
+
+import numpy as np
+from fakes import random_vectors
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketrec.index import VectorIndex
+from pocketrec.retrieval import retrieve
+
+
+@given(seed=st.integers(0, 999), count=st.integers(1, 30), share=st.none() | st.floats(0, 1))
+def test_candidates_are_the_union_of_both_sources(seed, count, share):
+    random = np.random.default_rng(seed)
+    vectors, user = random_vectors(40, seed), random_vectors(1, seed + 1)[0]
+    without = random.choice(40, 6, replace=False).astype(np.int32)
+    allowed = None if share is None else random.random(40) < share
+    voted = np.sort(random.choice(40, 25, replace=False)).astype(np.int32)
+    sums = random.normal(size=25).astype(np.float32)
+    found = retrieve(user, (voted, sums), VectorIndex.exact_only(vectors), count, without, allowed)
+
+    def may(row):
+        return row not in without and (allowed is None or allowed[row])
+
+    near = sorted(filter(may, range(40)), key=lambda row: -float(vectors[row] @ user))[:count]
+    liked = {int(row): vote for row, vote in zip(voted, sums, strict=True) if vote > 0 and may(row)}
+    best = sorted(liked, key=lambda row: -liked[row])[:count]
+    assert found.tolist()[: len(near)] == near
+    assert len(found) == len(set(found.tolist()))
+    assert set(found.tolist()) == {*near, *best}
+    assert found.dtype == np.int32
