@@ -29,8 +29,8 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """Most validation users that are learnt from, and as many again with queries."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
-    rate: Annotated[float, Meta(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Meta(ge=0)] = 0.05
+    rate: Annotated[float, Meta(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.3
     folds: Annotated[int, Meta(ge=2)] = 4
     """Parts of the cases that choose the number of epochs, each by what the others learnt."""
     patience: Annotated[int, Meta(ge=1)] = 4
@@ -187,7 +187,7 @@ def _fresh(dim: int, shape: ScorerConfig, seed: int) -> BilinearScorer | MlpScor
 def _trusting_the_tower(scorer: BilinearScorer | MlpScorer) -> Scorer:
     """With too few users to learn from, rank by the tower's score."""
     with torch.no_grad():
-        scorer.linear.weight[0, FEATURES.index("tower")] = 1.0
+        scorer.features.linear.weight[0, FEATURES.index("tower")] = 1.0
     return scorer.eval()
 
 
@@ -211,15 +211,15 @@ class _Run:
         )
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
         # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit.
-        crossing = [p for name, p in scorer.named_parameters() if not name.startswith("linear.")]
+        crossing = [p for name, p in scorer.named_parameters() if not name.startswith("features.")]
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": list(scorer.linear.parameters()), "lr": 10 * config.rate, "weight_decay": 0.0},
+                {"params": list(scorer.features.parameters()), "lr": 10 * config.rate, "weight_decay": 0.0},
                 {"params": crossing, "lr": config.rate, "weight_decay": config.weight_decay},
             ]
         )
         with torch.no_grad():
-            scorer.scaled.measure(lists.features[lists.real])
+            scorer.features.scaled.measure(lists.features[lists.real])
 
     def one_epoch(self, chosen: Tensor, epoch: int) -> None:
         """Pass over some lists once, in an order drawn from seed and epoch."""

@@ -18,7 +18,7 @@ class ScorerConfig(Config, frozen=True, kw_only=True):
     kind: Kind = "mlp"
     rank: Annotated[int, Meta(ge=1)] = 16
     """Rank of the bilinear form."""
-    hidden: Annotated[int, Meta(ge=1)] = 32
+    hidden: Annotated[int, Meta(ge=1)] = 64
     """Width of the MLP."""
 
 
@@ -44,6 +44,38 @@ class FeatureScale(nn.Module):
         return (features - self.shift) * self.scale
 
 
+class FeatureWeights(nn.Module):
+    """b.f, and where somebody asked, q.f on top.
+
+    What a query adds is learnt by weights of its own: with a query the answer is nearly given away, and what histories
+    taught about trust must not suffer from it.
+    """
+
+    plain: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaled = FeatureScale()
+        self.linear = nn.Linear(len(FEATURES), 1, bias=False)
+        self.asked = nn.Linear(len(FEATURES), 1)
+        self.register_buffer("plain", torch.tensor([0.0 if "query" in name else 1.0 for name in FEATURES]))
+        for weight in (self.linear.weight, self.asked.weight, self.asked.bias):
+            nn.init.zeros_(weight)
+
+    def base(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled features without those of the query, and b.f [batch, count]."""
+        scaled: Tensor = self.scaled(features) * self.plain
+        return scaled, self.linear(scaled)[:, :, 0]
+
+    def with_query(self, base: Tensor, features: Tensor) -> Tensor:
+        """A base score [batch, count], with q.f added where a query was given."""
+        given = features[:, :, FEATURES.index("query_given")]
+        if self.training:
+            base = torch.where(given > 0, base.detach(), base)
+        asked: Tensor = self.asked(self.scaled(features))[:, :, 0]
+        return base + given * asked
+
+
 class DotScorer(nn.Module):
     """s = u.v: the tower alone; nothing to learn."""
 
@@ -65,19 +97,16 @@ class BilinearScorer(nn.Module):
         super().__init__()
         self.left = nn.Linear(dim, rank, bias=False)
         self.right = nn.Linear(dim, rank, bias=False)
-        self.scaled = FeatureScale()
-        self.linear = nn.Linear(len(FEATURES), 1)
+        self.features = FeatureWeights()
         nn.init.normal_(self.left.weight, std=dim**-0.5)
         nn.init.zeros_(self.right.weight)
-        nn.init.zeros_(self.linear.weight)
 
     def logits(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores before the sigmoid, which training's softmax works on."""
         forward = (self.left(user)[:, None] * self.right(candidates)).sum(dim=-1)
         backward = (self.right(user)[:, None] * self.left(candidates)).sum(dim=-1)
-        linear: Tensor = self.linear(self.scaled(features))[:, :, 0]
-        scores: Tensor = forward + backward + linear
-        return scores
+        _, linear = self.features.base(features)
+        return self.features.with_query(forward + backward + linear, features)
 
     def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Probabilities, float [batch, count]."""
@@ -89,19 +118,17 @@ class MlpScorer(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.scaled = FeatureScale()
-        self.linear = nn.Linear(len(FEATURES), 1, bias=False)
+        self.features = FeatureWeights()
         self.hidden = nn.Linear(dim + len(FEATURES), hidden)
         self.out = nn.Linear(hidden, 1, bias=False)
-        nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores, float [batch, count]."""
-        scaled = self.scaled(features)
+        scaled, linear = self.features.base(features)
         crossed = torch.cat([user[:, None] * candidates * candidates.shape[-1] ** 0.5, scaled], dim=-1)
-        scores: Tensor = self.linear(scaled) + self.out(torch.relu(self.hidden(crossed)))
-        return scores[:, :, 0]
+        base = linear + self.out(torch.relu(self.hidden(crossed)))[:, :, 0]
+        return self.features.with_query(base, features)
 
 
 Scorer = DotScorer | BilinearScorer | MlpScorer
