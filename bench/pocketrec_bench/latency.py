@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -93,14 +93,19 @@ def time_here(folder: Path, calls: int, text_calls: int, threads: int, seed: int
         "text_top10": _times(by_text, workload.texts),
     }
     rss_mb = peak_rss_mb()
-    live = LiveCatalogue.of(bundle, Changes((), _no_items(bundle)(()), frozenset()))
-    for path, steps, laps in (
-        ("history", HISTORY_STEPS, [_history_laps(live, history) for history in workload.histories]),
-        ("text", TEXT_STEPS, [_text_laps(live, text) for text in workload.texts]),
+    live = unchanged(bundle)
+    for path, steps, walks in (
+        ("history", HISTORY_STEPS, [walk_history(live, history) for history in workload.histories]),
+        ("text", TEXT_STEPS, [walk_text(live, text) for text in workload.texts]),
     ):
-        table = np.diff(np.array(laps[_WARM_UP:]), axis=1) * 1000
+        table = np.diff(np.array([walk.clock for walk in walks[_WARM_UP:]]), axis=1) * 1000
         samples |= {f"{path}/{step}": table[:, place].tolist() for place, step in enumerate(steps)}
     return Timings(samples=samples, rss_mb=rss_mb)
+
+
+def unchanged(bundle: Bundle) -> LiveCatalogue:
+    """A bundle's catalogue without an overlay."""
+    return LiveCatalogue.of(bundle, Changes((), _no_items(bundle)(()), frozenset()))
 
 
 def _no_items(bundle: Bundle) -> Read:
@@ -117,41 +122,52 @@ def _times(answer: Callable[[Any], object], requests: Sequence[object]) -> list[
     return times[_WARM_UP:]
 
 
-def _history_laps(live: LiveCatalogue, history: list[str]) -> list[float]:
-    """Clock before and after each of `HISTORY_STEPS`."""
-    begun = perf_counter()
+class Walk(NamedTuple):
+    """One request, taken step by step as `Recommender.recommend` takes it."""
+
+    clock: list[float]
+    """Seconds before the first step and after each."""
+    ids: list[str]
+    """Its answer: the same as `recommend` gives, or the steps would be those of another request."""
+
+
+def walk_history(live: LiveCatalogue, history: list[str]) -> Walk:
+    """Through `HISTORY_STEPS`."""
+    clock = [perf_counter()]
     rows = live.rows_of(history)[-live.bundle.manifest.history :]
-    tokens, kinds = live.vectors(rows), np.full(len(rows), _ITEM, np.int64)
-    return [begun, *_answer_laps(live, rows, tokens, kinds, None)]
+    tokens, kinds = live.vectors(rows), np.full(len(rows), _ITEM)
+    return _answer(live, clock, rows, tokens, kinds, None)
 
 
-def _text_laps(live: LiveCatalogue, text: str) -> list[float]:
-    """Clock before and after each of `TEXT_STEPS`."""
-    encoder = live.bundle.encoder
-    begun = perf_counter()
+def walk_text(live: LiveCatalogue, text: str) -> Walk:
+    """Through `TEXT_STEPS`."""
+    encoder, nothing = live.bundle.encoder, np.zeros(0, np.int32)
+    clock = [perf_counter()]
     tokens = encoder.tokens(text)
-    tokenised = perf_counter()
+    clock.append(perf_counter())
     query = encoder.run(tokens)
-    nothing = np.zeros(0, np.int32)
-    return [begun, tokenised, *_answer_laps(live, nothing, query[None], np.array([_QUERY], np.int64), query)]
+    return _answer(live, clock, nothing, query[None], np.array([_QUERY]), query)
 
 
-def _answer_laps(
+def _answer(
     live: LiveCatalogue,
+    clock: list[float],
     rows: NDArray[np.int32],
     tokens: NDArray[np.float32],
     kinds: NDArray[np.int64],
     query: NDArray[np.float32] | None,
-) -> list[float]:
-    """Clock before the tower and after each step from there, as `Recommender.recommend` takes them."""
-    bundle, laps = live.bundle, [perf_counter()]
+) -> Walk:
+    """The steps that both paths share, from the tower on; `clock` is at the end of the step before."""
+    bundle = live.bundle
+    history = tokens if query is None else tokens[:0]
+    clock.append(perf_counter())
     mask = np.ones((1, len(tokens)), np.float32)
     user = bundle.user.run({"vectors": tokens[None], "kinds": kinds[None], "mask": mask})[0]
-    laps.append(perf_counter())
+    clock.append(perf_counter())
     voted, last = bundle.neighbours.votes(rows), bundle.neighbours.votes(rows[-1:])
-    laps.append(perf_counter())
+    clock.append(perf_counter())
     found = retrieve(user, voted, bundle.index, bundle.manifest.candidates, rows)
-    laps.append(perf_counter())
+    clock.append(perf_counter())
     vectors = live.vectors(found)
     table = features(
         user=user,
@@ -159,19 +175,20 @@ def _answer_laps(
         votes=votes_at(found, voted),
         last_votes=votes_at(found, last),
         popularity=bundle.popularity[found],
-        history=live.vectors(rows[-10:]),
+        history=history,
         query=query,
     )
-    laps.append(perf_counter())
+    clock.append(perf_counter())
     feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}
     scores = bundle.scorer.run(feed)[0]
-    best = np.argsort(-scores, kind="stable")[:_K]
-    laps.append(perf_counter())
-    for row, score in zip(found[best].tolist(), scores[best].tolist(), strict=True):
-        item = live.item(row)
+    best = (-scores).argsort(kind="stable")[:_K]
+    clock.append(perf_counter())
+    answer = [
         Recommendation(id=item.id, score=score, item=item)
-    laps.append(perf_counter())
-    return laps
+        for item, score in zip(map(live.item, found[best].tolist()), scores[best].tolist(), strict=True)
+    ]
+    clock.append(perf_counter())
+    return Walk(clock, [recommendation.id for recommendation in answer])
 
 
 if __name__ == "__main__":

@@ -3,10 +3,18 @@ import math
 import matplotlib.image
 import pytest
 
-from pocketrec import cli
+from pocketrec import Recommender, cli
 from pocketrec.bundle import Bundle
 from pocketrec.results import Result
-from pocketrec_bench.latency import HISTORY_STEPS, TEXT_STEPS, environment, measure
+from pocketrec_bench.latency import (
+    HISTORY_STEPS,
+    TEXT_STEPS,
+    environment,
+    measure,
+    unchanged,
+    walk_history,
+    walk_text,
+)
 from pocketrec_bench.memory import peak_rss_mb
 from pocketrec_bench.start_up import start_up
 from pocketrec_bench.workload import Workload
@@ -55,6 +63,19 @@ def test_every_call_and_every_step_of_it_is_timed(timings):
     for name, times in timings.samples.items():
         assert len(times) == (60 if name.startswith("history") else 40)
         assert min(times) > 0
+
+
+def test_the_steps_that_are_timed_lead_to_the_answer_that_recommend_gives(opened, toy_bundle):
+    live, recommender = unchanged(opened), Recommender.load(toy_bundle)
+    requests = Workload.of(opened, 30, 30, seed=1)
+    for history in requests.histories:
+        walk = walk_history(live, history)
+        assert walk.ids == [answer.id for answer in recommender.recommend(history, k=10)]
+        assert len(walk.clock) == len(HISTORY_STEPS) + 1
+    for text in requests.texts:
+        walk = walk_text(live, text)
+        assert walk.ids == [answer.id for answer in recommender.recommend(query=text, k=10)]
+        assert len(walk.clock) == len(TEXT_STEPS) + 1
 
 
 def test_the_measuring_process_holds_memory_of_its_own(timings):

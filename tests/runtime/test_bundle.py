@@ -7,8 +7,6 @@ import numpy as np
 import onnx
 import pytest
 from fakes import DIM, make_bundle, random_vectors, scorer_graph, seal, shop_items, user_graph
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pocketrec import BundleError, Recommender
 from pocketrec.bundle import FILES, Bundle
@@ -65,14 +63,14 @@ def test_a_missing_file_gives_an_error_that_names_it(copy, name):
         Recommender.load(copy)
 
 
-@given(share=st.floats(0, 1), bit=st.integers(0, 7))
-def test_any_altered_bit_of_the_manifest_is_found(whole, tmp_path_factory, share, bit):
-    content = bytearray((whole / NAME).read_bytes())
-    content[int(share * (len(content) - 1))] ^= 1 << bit
-    folder = tmp_path_factory.mktemp("altered")
-    (folder / NAME).write_bytes(content)
-    with pytest.raises(BundleError, match=NAME):
-        Manifest.read(folder)
+def test_an_altered_byte_anywhere_in_the_manifest_is_found(copy):
+    content = (copy / NAME).read_bytes()
+    for place in range(0, len(content), 5):
+        altered = bytearray(content)
+        altered[place] ^= 1 << place % 8  # the highest bit makes it no UTF-8
+        (copy / NAME).write_bytes(altered)
+        with pytest.raises(BundleError, match=NAME):
+            Manifest.read(copy)
 
 
 def test_a_newer_format_is_told_with_the_line_that_upgrades(copy):
