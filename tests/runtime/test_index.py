@@ -93,6 +93,17 @@ def walks(index):
     return search
 
 
+def test_a_search_under_a_mask_fetches_enough_to_need_no_scan(monkeypatch):
+    monkeypatch.setattr(VectorIndex, "_scan", lambda *arguments: pytest.fail("scanned"))
+    random = np.random.default_rng(0)
+    index, allowed = with_graph(random_vectors(1000), ef=200), np.arange(1000) % 2 == 0
+    for user in random_vectors(20, seed=1):
+        without = random.choice(1000, 50, replace=False).astype(np.int32)
+        found = index.search(user, 100, without, allowed)
+        assert len(found) == 100
+        assert allowed[found].all()
+
+
 def test_the_cheaper_way_is_taken():
     vectors, user = random_vectors(1000), random_vectors(1, seed=1)[0]
     cheap_graph = walks(with_graph(vectors, ef=50, search_ms=0.1, exact_ms=1.0))

@@ -1,5 +1,6 @@
 """What a request's arguments do, one by one, where the right answer is known by construction."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,10 @@ from fakes import HISTORY, make_bundle, shop_items, text_vector
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketrec import Recommender
+from pocketrec import Item, Recommender
+from pocketrec.bundle import Bundle
+from pocketrec.features import FEATURES
+from pocketrec.overlay import Overlay
 
 IDS = [item.id for item in shop_items()]
 TITLES = [item.title for item in shop_items()]
@@ -54,6 +58,41 @@ def test_votes_fall_with_age(recommender):
     expected[7] += 1  # of i6, the newest
     expected[3] += np.sqrt(0.5)  # of i2, one step older
     assert scores(recommender, ["i2", "i6"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
+    fed = {}
+
+    class Watched:
+        def run(self, inputs):
+            fed.update(inputs)
+            return inputs["features"][..., 0]
+
+    bundle = replace(Bundle.open(make_bundle(tmp_path / "bundle")), scorer=Watched())
+    overlay = Overlay.open(None, "", 8, lambda items: np.zeros((0, 8), np.float32))
+    recommender = Recommender(bundle, overlay)
+    recommender.upsert([Item(id="new", title="blue rug"), Item(id="i7", title="grey cup")])
+    history, candidates = ["i9", "new", "i1", "i6"], ["i7", "i2", "new", "i15", "i0"]
+    recommender.score(history, candidates, query="red")
+    vectors = [text_vector(recommender.item(id).title) for id in candidates]
+    past = np.stack([text_vector(recommender.item(id).title) for id in history])
+    user = unit(past.sum(axis=0) + 2 * text_vector("red"))
+    table = dict(zip(FEATURES, fed["features"][0].T, strict=True))
+    expected = {
+        "tower": [vector @ user for vector in vectors],
+        "neighbours": [1, np.sqrt(0.5), 0, 0, 0],  # of i6 for i7, of i1 for i2
+        "last_neighbour": [1, 0, 0, 0, 0],
+        "last_similarity": [vector @ past[-1] for vector in vectors],
+        "mean_similarity": [vector @ past.mean(axis=0) for vector in vectors],
+        "query_similarity": [vector @ text_vector("red") for vector in vectors],
+        "query_given": [1] * 5,
+        "popularity": np.log1p([8, 13, 0, 0, 15]) / np.log1p(15),
+        "cold": [0, 0, 1, 1, 0],
+    }
+    for name, values in expected.items():
+        assert table[name] == pytest.approx(values, abs=1e-5), name
+    assert fed["user"][0] == pytest.approx(user, abs=1e-5)
+    assert fed["candidates"][0] == pytest.approx(np.stack(vectors), abs=1e-5)
 
 
 def test_the_tower_reads_the_newest_items_but_all_seen_ones_are_left_out(recommender):
