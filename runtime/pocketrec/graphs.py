@@ -20,7 +20,7 @@ INPUTS = {
 
 
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Open a graph for low latency: given threads that don't spin when idle, memory that fits changing shapes.
+    """Open a graph for low latency: one operator after the other, threads that don't spin when idle.
 
     Args:
         path: ONNX file.
@@ -36,7 +36,6 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = min(threads, available_cores())
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_mem_pattern = False  # patterns are kept for every shape met, and lengths differ
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:

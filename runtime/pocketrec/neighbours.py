@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ _DENSE_ITEMS = 65_536
 """Up to this many items a dense sum over the catalogue is faster than sorting the votes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Neighbours:
     """Weights in compressed rows: an item `i` of a history votes for `rows[indptr[i]:indptr[i + 1]]`."""
 
@@ -53,6 +54,15 @@ class Neighbours:
     def per_item(self) -> int:
         """Most weights that an item has."""
         return int(np.diff(self.indptr).max(initial=0))
+
+    @cached_property
+    def _tables(self) -> tuple[Rows, Sums] | None:
+        """Rows and weights with a line an item, where all items have equally many: lines are gathered faster."""
+        items = len(self.indptr) - 1
+        width = len(self.rows) // max(items, 1)
+        if not np.array_equal(self.indptr, np.arange(items + 1) * width):
+            return None
+        return self.rows.reshape(items, width), self.weights.reshape(items, width)
 
     def votes(self, history: Rows) -> tuple[Rows, Sums]:
         """Sum the votes of a history, newer items counting more.
@@ -110,12 +120,17 @@ class Neighbours:
 
     def _cast(self, history: Rows) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
         """Every single vote of a history: for whom and how much; and how many votes each item of it has."""
+        ages = self.decay ** np.arange(len(history) - 1, -1, -1)
+        if self._tables is not None:
+            known = history >= 0
+            rows, weights = self._tables
+            votes = weights.take(history[known], axis=0) * ages[known, None]
+            return rows.take(history[known], axis=0).ravel(), votes.ravel(), known * np.int64(rows.shape[1])
         starts = self.indptr[history]
         lengths = np.maximum(self.indptr[history + 1] - starts, 0)  # of -1 the difference is below 0
         ends = lengths.cumsum()
         total = ends[-1] if len(ends) else 0
         places = (starts - ends + lengths).repeat(lengths) + np.arange(total)
-        ages = self.decay ** np.arange(len(history) - 1, -1, -1)
         return self.rows[places], self.weights[places] * ages.repeat(lengths), lengths
 
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from pocketrec import neighbours as module
 from pocketrec.neighbours import Neighbours, votes_at
 
-weights = st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, -0.5, 3.0])
+sparse = st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, -0.5, 3.0])
+full = st.sampled_from([0.25, 0.5, 1.0, -0.5, 3.0])
 
 
 @st.composite
 def cases(draw):
-    items = draw(st.integers(1, 12))
+    items, weights = draw(st.integers(1, 12)), draw(st.sampled_from([sparse, full]))
     dense = np.array(draw(st.lists(st.lists(weights, min_size=items, max_size=items), min_size=items, max_size=items)))
     history = draw(st.lists(st.integers(-1, items - 1), max_size=10))
     return dense, np.array(history, np.int32), draw(st.sampled_from([0.5, 0.75, 1.0]))
@@ -79,6 +80,14 @@ def test_the_strongest_voter_is_the_one_with_the_largest_vote(case):
         ]
         assert vote == pytest.approx(max([0.0, *each]))
         assert place == (each.index(max(each)) if vote > 0 else 0)
+
+
+def test_items_with_equally_many_neighbours_are_read_as_a_table():
+    assert neighbours_of(np.ones((3, 3)))._tables is not None
+    assert neighbours_of(np.triu(np.ones((3, 3))))._tables is None
+    assert neighbours_of(np.zeros((3, 3)))._tables is not None
+    uneven = Neighbours(np.array([0, 3, 3, 6]), np.arange(6, dtype=np.int32), np.ones(6, np.float32), 0.5)
+    assert uneven._tables is None
 
 
 def test_a_row_need_not_list_its_neighbours_in_order():
