@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -30,6 +31,8 @@ HISTORY_STEPS = ("gather", "tower", "neighbours", "search", "features", "scorer"
 TEXT_STEPS = ("tokenise", "encode", *HISTORY_STEPS[1:])
 """Steps of text -> top 10, in their order."""
 
+Request = TypeVar("Request")
+
 _K = 10
 _WARM_UP = 100
 _ITEM, _QUERY = 0, 1
@@ -43,7 +46,7 @@ class Timings(Config, frozen=True, kw_only=True):
     samples: dict[str, list[float]]
     """Milliseconds of every call, by what was timed: `history_top10`, `text_top10`, `history/tower`, ..."""
     rss_mb: float
-    """Most memory the process held once all whole requests were answered."""
+    """Most memory the process held once all requests were answered."""
 
 
 def measure(bundle: Path, calls: int, text_calls: int, threads: int = 1, seed: int = 0) -> Timings:
@@ -77,30 +80,20 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def time_here(folder: Path, calls: int, text_calls: int, threads: int, seed: int) -> Timings:
-    """Time in this process: whole requests through the public door, then their steps through the parts behind it."""
-    bundle = Bundle.open(folder, threads)  # one for both passes, so that memory counts it once
+    """Time in this process: whole requests through the public door, and their steps through the parts behind it."""
+    bundle = Bundle.open(folder, threads)  # one for both, so that memory counts it once
     recommender = Recommender(bundle, Overlay.open(None, bundle.reading, bundle.manifest.dim, _no_items(bundle)))
     workload = Workload.of(bundle, calls + _WARM_UP, text_calls + _WARM_UP, seed)
 
-    def by_history(history: list[str]) -> list[Recommendation]:
-        return recommender.recommend(history, k=_K)
+    live = unchanged(bundle)
 
     def by_text(text: str) -> list[Recommendation]:
         return recommender.recommend(query=text, k=_K)
 
-    samples = {
-        "history_top10": _times(by_history, workload.histories),
-        "text_top10": _times(by_text, workload.texts),
-    }
-    rss_mb = peak_rss_mb()
-    live = unchanged(bundle)
-    for path, steps, walks in (
-        ("history", HISTORY_STEPS, [walk_history(live, history) for history in workload.histories]),
-        ("text", TEXT_STEPS, [walk_text(live, text) for text in workload.texts]),
-    ):
-        table = np.diff(np.array([walk.clock for walk in walks[_WARM_UP:]]), axis=1) * 1000
-        samples |= {f"{path}/{step}": table[:, place].tolist() for place, step in enumerate(steps)}
-    return Timings(samples=samples, rss_mb=rss_mb)
+    by_history, steps_of_history = partial(recommender.recommend, k=_K), partial(walk_history, live)
+    samples = _times("history", HISTORY_STEPS, by_history, steps_of_history, workload.histories)
+    samples |= _times("text", TEXT_STEPS, by_text, partial(walk_text, live), workload.texts)
+    return Timings(samples=samples, rss_mb=peak_rss_mb())
 
 
 def unchanged(bundle: Bundle) -> LiveCatalogue:
@@ -112,14 +105,27 @@ def _no_items(bundle: Bundle) -> Read:
     return lambda items: np.zeros((len(items), bundle.manifest.dim), np.float32)
 
 
-def _times(answer: Callable[[Any], object], requests: Sequence[object]) -> list[float]:
-    """Milliseconds of each request after the warm-up."""
-    times = []
-    for request in requests:
+def _times(
+    path: str,
+    steps: Sequence[str],
+    answer: Callable[[Request], object],
+    walk: Callable[[Request], "Walk"],
+    requests: Sequence[Request],
+) -> dict[str, list[float]]:
+    """Milliseconds of whole requests and of steps after the warm-up.
+
+    The two take turns, so that what else the machine does falls on both alike; the steps take another request
+    than the one just answered, whose items the CPU's cache still holds.
+    """
+    whole, clocks = [], []
+    for request, other in zip(requests, reversed(requests), strict=True):
         begun = perf_counter()
         answer(request)
-        times.append((perf_counter() - begun) * 1000)
-    return times[_WARM_UP:]
+        whole.append(perf_counter() - begun)
+        clocks.append(walk(other).clock)
+    each = np.diff(np.array(clocks[_WARM_UP:]), axis=1) * 1000
+    samples = {f"{path}_top10": [took * 1000 for took in whole[_WARM_UP:]]}
+    return samples | {f"{path}/{step}": each[:, place].tolist() for place, step in enumerate(steps)}
 
 
 class Walk(NamedTuple):
