@@ -94,9 +94,7 @@ def seal(folder, items, walk=False, per_item=1, template=None):
     """Write the manifest of what lies in the folder."""
     template = TextTemplate(fields=("title",)) if template is None else template
     facts = {
-        role: GraphFacts(
-            file=f"{role}.onnx", precision="fp32", batch_safe=True, route="by hand", opset=17, reason="fp32 by design"
-        )
+        role: GraphFacts(file=f"{role}.onnx", precision="fp32", route="by hand", opset=17, reason="fp32 by design")
         for role in ("encoder", "user", "scorer")
     }
     Manifest(

@@ -187,3 +187,21 @@ def _status(words):
         return main(words)
     except SystemExit as end:
         return end.code
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("dataset.json", "train --data {folder} --out {folder}-new"),
+        ("model.json", "export --model {folder} --out {folder}-new"),
+    ],
+)
+def test_bytes_that_are_no_text_are_named_with_their_file(tmp_path, capsys, file, line):
+    from pocketrec.cli import main
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / file).write_bytes(b'{"format": 1, "name": "\xff\xfe"}')
+    assert main(line.format(folder=tmp_path / "folder").split()) == 1
+    said = capsys.readouterr().err
+    assert file in said
+    assert len(said.splitlines()) == 1

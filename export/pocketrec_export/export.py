@@ -141,7 +141,6 @@ def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph]
             GraphFacts(
                 file=f"{role}.onnx",
                 precision="fp32",
-                batch_safe=True,
                 route=how if role == "encoder" else ROUTE,
                 opset=OPSET,
                 reason="",
@@ -161,15 +160,13 @@ def _export(module: torch.nn.Module, example: Inputs, output: str, axes: tuple[s
 def _int8(role: str, full: Graph, work: Path) -> Graph:
     """The int8 form of a graph; see `pocketrec_export.quantise` for which kind suits which."""
     path = work / f"{role}.int8.onnx"
-    stored = role == "scorer"
-    (stored_int8 if stored else dynamic_int8)(full.path, path)
+    (stored_int8 if role == "scorer" else dynamic_int8)(full.path, path)
     facts = full.facts
     return Graph(
         path,
         GraphFacts(
             file=facts.file,
             precision="int8",
-            batch_safe=stored,
             route=facts.route,
             opset=facts.opset,
             reason="",

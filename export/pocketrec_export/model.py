@@ -167,7 +167,7 @@ def read_card(folder: Path) -> ModelCard:
             f"{folder} is not a model: can't read model.json ({error.strerror}); "
             "make one with: pocketrec train --data DATASET --out MODEL"
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: {error}") from None
     if card.format > FORMAT:
         raise ModelError(f"{path} has format {card.format}; this version reads up to {FORMAT}")

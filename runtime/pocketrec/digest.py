@@ -1,10 +1,7 @@
-"""SHA-256 of files, texts and arrays: the names by which contents are cached, bound and checked."""
+"""SHA-256 of files and texts: the names by which contents are cached, bound and checked."""
 
 import hashlib
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 
 def file_digest(path: Path) -> str:
@@ -20,13 +17,4 @@ def text_digest(*texts: str) -> str:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(8, "little"))
         digest.update(encoded)
-    return digest.hexdigest()
-
-
-def array_digest(*arrays: NDArray[np.generic]) -> str:
-    """Hex SHA-256 of arrays: dtype, shape and values."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -33,8 +33,6 @@ class GraphFacts(Config, frozen=True, kw_only=True):
 
     file: str
     precision: Literal["fp32", "int8"]
-    batch_safe: bool
-    """Whether a row's answer is the same alone and in a batch. The runtime runs one row at a time in any case."""
     route: str
     """Exporter and versions that made it."""
     opset: int

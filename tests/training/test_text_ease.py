@@ -36,7 +36,7 @@ def test_words_of_one_item_and_words_of_most_items_are_left_out():
 
 def test_truncation_keeps_the_largest_weights_of_each_item():
     weights = np.array([[0, 3, -5, 1], [1, 0, 2, 4], [0, 0, 0, 9], [1, 2, 3, 0]], dtype=np.float32)
-    kept = truncated(weights, per_item=2, decay=1.0)
+    kept = truncated(weights, per_item=2)
     assert kept.rows[: kept.indptr[1]].tolist() == [1, 2]
     assert kept.weights[: kept.indptr[1]].tolist() == [3, -5]
     assert np.diff(kept.indptr).tolist() == [2, 2, 1, 2]

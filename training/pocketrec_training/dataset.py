@@ -113,7 +113,7 @@ class Dataset:
                 f"{folder} is not a data set: can't read dataset.json ({error.strerror}); "
                 "make one with: pocketrec prepare SOURCE --out DATASET"
             ) from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{folder}/dataset.json: {error}") from None
         if card.format > FORMAT:
             raise DataError(f"{folder} has format {card.format}; this version reads up to {FORMAT}")

@@ -32,8 +32,6 @@ class NeighbourConfig(Config, frozen=True, kw_only=True):
     """a: how much a shared word counts against a shared user; 0 leaves text out."""
     length_exponent: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """A user's row is scaled by its length to minus this power; 0.5 suits baskets of very different sizes."""
-    decay: Annotated[float, Meta(gt=0, le=1)] = 0.8
-    """At request time the weight of a history's item falls by this factor with each newer item."""
     per_item: Annotated[int, Meta(ge=1)] = 64
     """Strongest weights kept for each item."""
     max_items: Annotated[int, Meta(ge=1)] = 20_000
@@ -61,10 +59,13 @@ def fit_neighbours(histories: Sequence[NDArray[np.int32]], texts: Sequence[str],
         histories: Item rows of each user.
         texts: Text of each item of the catalogue, by row.
         config: Regularisation, weight of text, truncation.
+
+    Returns:
+        Neighbours without decay, which is chosen after the fit and costs none.
     """
     stacked = vstack([_taken(histories, len(texts), config.length_exponent), config.text_weight * word_matrix(texts)])
     if len(texts) <= config.max_items:
-        return truncated(ease(stacked.tocsr(), config.regularisation), config.per_item, config.decay)
+        return truncated(ease(stacked.tocsr(), config.regularisation), config.per_item)
     return _cosine_neighbours(stacked.tocsc(), config)
 
 
@@ -78,15 +79,15 @@ def ease(matrix: csr_matrix, regularisation: float) -> NDArray[np.float32]:
     return weights.numpy()
 
 
-def truncated(weights: NDArray[np.float32], per_item: int, decay: float) -> Neighbours:
+def truncated(weights: NDArray[np.float32], per_item: int) -> Neighbours:
     """Keep the `per_item` weights of largest size in each row."""
     count = min(per_item, weights.shape[1] - 1)
     if count < 1:
-        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay)
+        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay=1.0)
     strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
     kept = np.take_along_axis(weights, strongest, axis=1)
     rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]
-    return Neighbours.of_rows(rows, decay)
+    return Neighbours.of_rows(rows, decay=1.0)
 
 
 def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: float) -> csr_matrix:
@@ -101,23 +102,17 @@ def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: 
 
 def _cosine_neighbours(matrix: csr_matrix, config: NeighbourConfig) -> Neighbours:
     """Cosines between items' columns, block by block, for catalogues too large to invert."""
-    norms = (
-        np.sqrt(matrix.multiply(matrix).sum(axis=0)).A1
-        if hasattr(matrix, "A1")
-        else np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel())
-    )
+    norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel())
     unit = (matrix @ diags_array(1 / np.maximum(norms, 1e-12))).tocsc()
     rows: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
     for start in range(0, matrix.shape[1], 1024):
         block = (unit[:, start : start + 1024].T @ unit).tocsr()
         for i in range(block.shape[0]):
-            at, value = (
-                block.indices[block.indptr[i] : block.indptr[i + 1]],
-                block.data[block.indptr[i] : block.indptr[i + 1]],
-            )
+            line = slice(block.indptr[i], block.indptr[i + 1])
+            at, value = block.indices[line], block.data[line]
             others = at != start + i
             at, value = at[others], value[others]
             top = np.argsort(-value, kind="stable")[: config.per_item]
             top = top[np.argsort(at[top])]
             rows.append((at[top].astype(np.int32), value[top].astype(np.float32)))
-    return Neighbours.of_rows(rows, config.decay)
+    return Neighbours.of_rows(rows, decay=1.0)

@@ -53,8 +53,6 @@ class TrainedTower:
 
     table: ItemTable
     tower: UserTower
-    epoch: int
-    validation_ndcg: float
 
 
 def train_tower(
@@ -173,7 +171,7 @@ class _Run:
     def best(self) -> TrainedTower:
         """The net at its best epoch."""
         self._take(self.best_weights)
-        return TrainedTower(self.table.eval(), self.tower.eval(), self.best_epoch, self.best_quality)
+        return TrainedTower(self.table.eval(), self.tower.eval())
 
     def write(self, path: Path) -> None:
         """Save everything; the old checkpoint stays until the new one is whole."""

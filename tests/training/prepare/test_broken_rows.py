@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pocketrec.errors import DataError
@@ -48,6 +48,7 @@ broken = st.sampled_from(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(st.one_of(good, broken), max_size=25))
+@example(rows=[b"a,x,1e300,1", b"a,x,1e300,1", ("a", "y", 0, "1"), ("a", "y", 1, "1")])
 def test_each_broken_row_is_counted_and_every_good_row_is_kept(rows):
     lines = [row if isinstance(row, bytes) else ",".join(map(str, row)).encode() for row in rows]
     sound = {row for row in rows if not isinstance(row, bytes)}

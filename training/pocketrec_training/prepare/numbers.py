@@ -57,7 +57,8 @@ def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_form
     values = frame.select(LINE, value=present(name, dtype)).filter(pl.col("value").is_not_null()).head(_PROBE)
     text = pl.col("value")
     probe = values.select(numbers=number(text).abs(), dates=_iso(text)).collect(engine="streaming")
-    numbers = probe["numbers"].drop_nulls()
+    # A number that is no moment in any unit is a broken value, and has no say in the unit.
+    numbers = probe["numbers"].drop_nulls().filter(probe["numbers"].drop_nulls() <= _LATEST * 1e9)
     if probe["dates"].count() > len(numbers):
         return TimeForm("ISO dates", _iso)
     middle = float(numbers.median() or 0)  # type: ignore[arg-type]
