@@ -30,7 +30,7 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
     rate: Annotated[float, Meta(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Meta(ge=0)] = 0.3
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.05
     folds: Annotated[int, Meta(ge=2)] = 4
     """Parts of the cases that choose the number of epochs, each by what the others learnt."""
     patience: Annotated[int, Meta(ge=1)] = 4

@@ -18,7 +18,7 @@ class ScorerConfig(Config, frozen=True, kw_only=True):
     kind: Kind = "mlp"
     rank: Annotated[int, Meta(ge=1)] = 16
     """Rank of the bilinear form."""
-    hidden: Annotated[int, Meta(ge=1)] = 64
+    hidden: Annotated[int, Meta(ge=1)] = 16
     """Width of the MLP."""
 
 
