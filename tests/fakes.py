@@ -82,6 +82,8 @@ def make_bundle(folder, items=None, vectors=None, walk=False, weights=None, word
     np.save(folder / "popularity.npy", np.arange(len(items) - 1, -1, -1, dtype=np.int32))
     neighbours = ring(len(items)) if weights is None else neighbours_of(weights)
     neighbours.save(folder / "neighbours")
+    followers = ring(len(items), step=2)
+    followers.save(folder / "followers")
     build_index(vectors).save_index(str(folder / "index.hnsw"))
     tokenizer(words).save(str(folder / "tokenizer.json"))
     for name, model in (("encoder", encoder_graph()), ("user", user_graph()), ("scorer", scorer_graph())):
@@ -117,15 +119,18 @@ def seal(folder, items, walk=False, per_item=1, template=None):
             exact_ms=1.0 if walk else 0.001,
         ),
         neighbours=NeighbourFacts(per_item=per_item, decay=DECAY),
+        followers=NeighbourFacts(per_item=1, decay=DECAY),
         quality={},
         provenance={"dataset": "constructed"},
         files=describe_files(folder),
     ).write(folder)
 
 
-def ring(count):
-    """Item `i` votes for item `i + 1`; the last for the first."""
-    return Neighbours.of_rows([(np.array([(row + 1) % count]), np.array([1.0])) for row in range(count)], decay=DECAY)
+def ring(count, step=1):
+    """Item `i` votes for item `i + step`; the last for the first."""
+    return Neighbours.of_rows(
+        [(np.array([(row + step) % count]), np.array([1.0])) for row in range(count)], decay=DECAY
+    )
 
 
 def neighbours_of(weights, decay=DECAY):

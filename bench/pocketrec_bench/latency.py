@@ -20,13 +20,13 @@ from pocketrec.config import Config
 from pocketrec.features import features
 from pocketrec.items import Recommendation
 from pocketrec.live import LiveCatalogue
-from pocketrec.neighbours import votes_at
 from pocketrec.overlay import Changes, Overlay, Read
 from pocketrec.retrieval import retrieve
+from pocketrec.votes import Votes
 from pocketrec_bench.memory import peak_rss_mb
 from pocketrec_bench.workload import Workload
 
-HISTORY_STEPS = ("gather", "tower", "neighbours", "search", "features", "scorer", "items")
+HISTORY_STEPS = ("gather", "tower", "votes", "search", "features", "scorer", "items")
 """Steps of history -> top 10, in their order."""
 TEXT_STEPS = ("tokenise", "encode", *HISTORY_STEPS[1:])
 """Steps of text -> top 10, in their order."""
@@ -170,16 +170,15 @@ def _answer(
     mask = np.ones((1, len(tokens)), np.float32)
     user = bundle.user.run({"vectors": tokens[None], "kinds": kinds[None], "mask": mask})[0]
     clock.append(perf_counter())
-    voted, last = bundle.neighbours.votes(rows), bundle.neighbours.votes(rows[-1:])
+    votes = Votes.of(rows, bundle.neighbours, bundle.followers)
     clock.append(perf_counter())
-    found = retrieve(user, voted, bundle.index, bundle.manifest.candidates, rows)
+    found = retrieve(user, votes, bundle.index, bundle.manifest.candidates, rows)
     clock.append(perf_counter())
     vectors = live.vectors(found)
     table = features(
         user=user,
         vectors=vectors,
-        votes=votes_at(found, voted),
-        last_votes=votes_at(found, last),
+        votes=votes.at(found),
         popularity=bundle.popularity[found],
         history=history,
         query=query,

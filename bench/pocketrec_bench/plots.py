@@ -17,7 +17,7 @@ _COLOURS = {
     "encode": "#5d3f8c",
     "gather": "#b8c4cf",
     "tower": "#1f5f99",
-    "neighbours": "#5b9bd0",
+    "votes": "#5b9bd0",
     "search": "#2a9d8f",
     "features": "#e0b04c",
     "scorer": "#d97b3f",

@@ -52,7 +52,7 @@ def write_bundle(
 
     Args:
         folder: Empty; `pocketrec.staging.staged_folder` gives one that can't be met half full.
-        model: Source of catalogue, tokenizer, popularity and neighbours.
+        model: Source of catalogue, tokenizer, popularity, neighbours and followers.
         graphs: By role.
         index: With the item vectors.
         quality: Figures of the gate.
@@ -66,6 +66,7 @@ def write_bundle(
     np.save(folder / "vectors.npy", index.vectors)
     np.save(folder / "popularity.npy", model.popularity)
     model.neighbours.save(folder / "neighbours")
+    model.followers.save(folder / "followers")
     card = model.card
     manifest = Manifest(
         format=FORMAT,
@@ -84,7 +85,8 @@ def write_bundle(
         scorer=card.scorer.kind,
         features=FEATURES,
         index=index.facts,
-        neighbours=NeighbourFacts(per_item=model.neighbours.per_item, decay=card.neighbour_decay),
+        neighbours=NeighbourFacts(per_item=model.neighbours.per_item, decay=model.neighbours.decay),
+        followers=NeighbourFacts(per_item=model.followers.per_item, decay=model.followers.decay),
         quality=quality,
         provenance=provenance,
         files=describe_files(folder),

@@ -100,6 +100,7 @@ def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph]
         }
 
     def history(batch: int, length: int) -> Inputs:
+        length = min(length, model.card.tower.history + 2)
         vectors = random.standard_normal((batch, length, dim)).astype(np.float32)
         kinds = np.zeros((batch, length), np.int64)
         kinds[:, -1] = 1

@@ -3,10 +3,11 @@
 import logging
 from pathlib import Path
 
+from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PretrainedConfig
 
-FUSED = ("Attention", "BiasGelu", "SkipLayerNormalization", "EmbedLayerNormalization")
+FUSED = ("Attention", "BiasGelu", "LayerNormalization", "EmbedLayerNormalization")
 
 
 def fuse_encoder(source: Path, target: Path, config: PretrainedConfig) -> dict[str, int]:
@@ -23,6 +24,9 @@ def fuse_encoder(source: Path, target: Path, config: PretrainedConfig) -> dict[s
     log = logging.getLogger("onnxruntime.transformers")
     level = log.level
     log.setLevel(logging.ERROR)
+    options = FusionOptions("bert")
+    # onnxruntime computes it row by row without vector instructions: docs/decisions/0007.
+    options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
     try:
         optimised = optimize_model(
             str(source),
@@ -31,6 +35,7 @@ def fuse_encoder(source: Path, target: Path, config: PretrainedConfig) -> dict[s
             hidden_size=config.hidden_size,
             opt_level=0,
             only_onnxruntime=False,
+            optimization_options=options,
         )
     finally:
         log.setLevel(level)

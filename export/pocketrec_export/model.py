@@ -7,7 +7,8 @@ items.sqlite          the catalogue; an item's row is its place in every array
 vectors.npy           float32 [items, dim], unit rows
 residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
 popularity.npy        int32 [items], interactions that training saw
-neighbours/           sparse item-item weights
+neighbours/           item-item weights of what is taken together
+followers/            item-item weights of what is taken next
 held_out.npz          validation users, for the gate
 """
 
@@ -59,6 +60,7 @@ class ModelCard(Config, frozen=True, kw_only=True):
     scorer: ScorerConfig
     candidates: Annotated[int, msgspec.Meta(ge=1)]
     neighbour_decay: float
+    follower_decay: float
     split: str
     """What was held out of training: `leave-last-out`, `global-time`."""
     dataset: str
@@ -85,6 +87,7 @@ class Model:
     residual: NDArray[np.float32]
     popularity: NDArray[np.int32]
     neighbours: Neighbours
+    followers: Neighbours
     held_out: HeldOut
 
     def save(self, folder: Path) -> None:
@@ -97,6 +100,7 @@ class Model:
             np.save(aside / "residual.npy", self.residual)
             np.save(aside / "popularity.npy", self.popularity)
             self.neighbours.save(aside / "neighbours")
+            self.followers.save(aside / "followers")
             self.held_out.save(aside / "held_out.npz")
             card = msgspec.json.format(msgspec.json.encode(self.card), indent=2)
             (aside / "model.json").write_bytes(card + b"\n")
@@ -115,6 +119,7 @@ class Model:
                 np.load(folder / f"{name}.npy") for name in ("vectors", "residual", "popularity")
             )
             neighbours = Neighbours.open(folder / "neighbours", card.neighbour_decay)
+            followers = Neighbours.open(folder / "followers", card.follower_decay)
             items = Catalogue.open(folder / "items.sqlite").all_items()
         except (OSError, ValueError, EOFError, SafetensorError, sqlite3.Error) as error:
             raise ModelError(f"{folder} is not a whole model: {error}; train it again") from None
@@ -137,6 +142,7 @@ class Model:
             residual=residual,
             popularity=popularity,
             neighbours=neighbours,
+            followers=followers,
             held_out=HeldOut.load(folder / "held_out.npz"),
         )
 

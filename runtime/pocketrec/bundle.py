@@ -14,11 +14,14 @@ from pocketrec.errors import BundleError
 from pocketrec.features import FEATURES, scaled_popularity
 from pocketrec.graphs import INPUTS, Graph
 from pocketrec.index import HnswGraph, VectorIndex
-from pocketrec.manifest import Manifest
+from pocketrec.manifest import Manifest, NeighbourFacts
 from pocketrec.neighbours import Neighbours
 
 FILES = (
     "encoder.onnx",
+    "followers/indptr.npy",
+    "followers/rows.npy",
+    "followers/weights.npy",
     "index.hnsw",
     "items.sqlite",
     "neighbours/indptr.npy",
@@ -45,6 +48,7 @@ class Bundle:
     scorer: Graph
     index: VectorIndex
     neighbours: Neighbours
+    followers: Neighbours
     popularity: NDArray[np.float32]
     """Scaled popularity by row, and one 0 more at the end, for items that have no row."""
 
@@ -78,7 +82,8 @@ class Bundle:
             user=Graph.open(folder / "user.onnx", "user", {"vectors": dim, "user": dim}, threads),
             scorer=Graph.open(folder / "scorer.onnx", "scorer", scorer_widths, threads),
             index=VectorIndex(vectors, HnswGraph.open(folder / "index.hnsw", manifest.items, dim, manifest.index)),
-            neighbours=_neighbours(folder, manifest),
+            neighbours=_neighbours(folder, "neighbours", manifest.items, manifest.neighbours),
+            followers=_neighbours(folder, "followers", manifest.items, manifest.followers),
             popularity=np.append(scaled_popularity(counts), np.float32(0)),
         )
 
@@ -119,16 +124,16 @@ def _array(folder: Path, name: str, dtype: type[Number], shape: tuple[int, ...])
     return np.asarray(array)  # a plain view: numpy's memmap class itself is slow to index
 
 
-def _neighbours(folder: Path, manifest: Manifest) -> Neighbours:
-    pointers = _array(folder, "neighbours/indptr.npy", np.int64, (manifest.items + 1,))
-    rows = _array(folder, "neighbours/rows.npy", np.int32, (-1,))
-    weights = _array(folder, "neighbours/weights.npy", np.float32, (-1,))
+def _neighbours(folder: Path, name: str, items: int, facts: NeighbourFacts) -> Neighbours:
+    pointers = _array(folder, f"{name}/indptr.npy", np.int64, (items + 1,))
+    rows = _array(folder, f"{name}/rows.npy", np.int32, (-1,))
+    weights = _array(folder, f"{name}/weights.npy", np.float32, (-1,))
     whole = (
         pointers[0] == 0
         and pointers[-1] == len(rows) == len(weights)
         and bool((np.diff(pointers) >= 0).all())
-        and (not len(rows) or (rows.min() >= 0 and rows.max() < manifest.items))
+        and (not len(rows) or (rows.min() >= 0 and rows.max() < items))
     )
     if not whole:
-        raise BundleError(f"{folder}/neighbours doesn't fit {manifest.items} items; export the bundle again")
-    return Neighbours(pointers, rows, weights, manifest.neighbours.decay)
+        raise BundleError(f"{folder}/{name} doesn't fit {items} items; export the bundle again")
+    return Neighbours(pointers, rows, weights, facts.decay)

@@ -8,7 +8,9 @@ Floats = NDArray[np.float32]
 FEATURES = (
     "tower",
     "neighbours",
-    "last_neighbour",
+    "last_neighbours",
+    "followers",
+    "last_followers",
     "last_similarity",
     "mean_similarity",
     "query_similarity",
@@ -27,7 +29,6 @@ def features(
     user: Floats,
     vectors: Floats,
     votes: Floats,
-    last_votes: Floats,
     popularity: Floats,
     history: Floats,
     query: Floats | None,
@@ -37,8 +38,7 @@ def features(
     Args:
         user: User vector [dim].
         vectors: Candidates' vectors [count, dim].
-        votes: Sums of the neighbours' votes of the whole history [count].
-        last_votes: Those of its newest item alone [count].
+        votes: From `Votes.at` [4, count].
         popularity: From `scaled_popularity`, [count]; 0 marks a cold item.
         history: Vectors of the history, oldest first [length, dim]; length may be 0.
         query: Vector of the query [dim], if there is one.
@@ -56,13 +56,13 @@ def features(
         probes[2] = recent.sum(axis=0) / len(recent)
     if query is not None:
         probes[3] = query
-        table[:, 6] = 1
+        table[:, 8] = 1
     similarities = vectors @ probes.T
     table[:, 0] = similarities[:, 0]
-    table[:, 1], table[:, 2] = damped(votes), damped(last_votes)
-    table[:, 3:6] = similarities[:, 1:]
-    table[:, 7] = popularity
-    table[:, 8] = popularity == 0
+    table[:, 1:5] = damped(votes).T
+    table[:, 5:8] = similarities[:, 1:]
+    table[:, 9] = popularity
+    table[:, 10] = popularity == 0
     return table
 
 

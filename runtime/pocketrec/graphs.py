@@ -18,6 +18,10 @@ INPUTS = {
 }
 """Names of each graph's inputs, by role."""
 
+_SLOWER = ["SkipLayerNormFusion"]
+"""Rewritings of onnxruntime that cost more than they save: one fused operator takes three times as long as an
+addition and a layer normalisation (docs/decisions/0007)."""
+
 
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     """Open a graph for low latency: one operator after the other, threads that don't spin when idle.
@@ -39,7 +43,9 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+        )
     except Exception as error:  # onnxruntime raises its own kinds, all of them Exception
         raise BundleError(f"{path} can't be opened: {error}") from None
 

@@ -65,7 +65,7 @@ class IndexFacts(Config, frozen=True, kw_only=True):
 
 
 class NeighbourFacts(Config, frozen=True, kw_only=True):
-    """The sparse item-item weights."""
+    """A table of sparse item-item weights."""
 
     per_item: int
     """Weights kept for each item."""
@@ -83,7 +83,7 @@ class Manifest(Config, frozen=True, kw_only=True):
     history: Annotated[int, msgspec.Meta(ge=1)]
     """Newest items of a history that the user tower reads."""
     candidates: Annotated[int, msgspec.Meta(ge=1)]
-    """Items from the index, and as many from the neighbours, that the scorer ranks."""
+    """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
     encoder: EncoderFacts
     graphs: dict[str, GraphFacts]
     """By role: `encoder`, `user`, `scorer`."""
@@ -93,6 +93,9 @@ class Manifest(Config, frozen=True, kw_only=True):
     """Names of the scorer's features, in the order of its input."""
     index: IndexFacts
     neighbours: NeighbourFacts
+    """Weights between items that are taken together."""
+    followers: NeighbourFacts
+    """Weights from items to those that are taken next."""
     quality: dict[str, float]
     """Figures of the gate on held-out users, before and after quantisation."""
     provenance: dict[str, str]

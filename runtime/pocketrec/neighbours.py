@@ -1,4 +1,8 @@
-"""Sparse item-item weights: what the items of a history say about others, by a gather and a sum."""
+"""Sparse item-item weights: what the items of a history say about others, by a gather and a sum.
+
+A bundle has two such tables. `neighbours` are taken by the same people and say alike things; `followers` are taken
+soon after.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +14,8 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int32]
 Sums = NDArray[np.float32]
+Voted = tuple[Rows, Sums]
+"""Rows with a vote, ascending, and the sum of the votes for each."""
 
 _DENSE_ITEMS = 65_536
 """Up to this many items a dense sum over the catalogue is faster than sorting the votes."""
@@ -64,7 +70,7 @@ class Neighbours:
             return None
         return self.rows.reshape(items, width), self.weights.reshape(items, width)
 
-    def votes(self, history: Rows) -> tuple[Rows, Sums]:
+    def votes(self, history: Rows) -> Voted:
         """Sum the votes of a history, newer items counting more.
 
         Args:
@@ -112,7 +118,7 @@ class Neighbours:
                 places[at], largest[at] = voters[best], votes[best]
         return places, largest
 
-    def _votes_of(self, row: int) -> tuple[Rows, Sums]:
+    def _votes_of(self, row: int) -> Voted:
         """Votes of one item: nothing to sum."""
         start, end = self.indptr[row : row + 2].tolist() if row >= 0 else (0, 0)
         order = self.rows[start:end].argsort()
@@ -132,18 +138,3 @@ class Neighbours:
         total = ends[-1] if len(ends) else 0
         places = (starts - ends + lengths).repeat(lengths) + np.arange(total)
         return self.rows[places], self.weights[places] * ages.repeat(lengths), lengths
-
-
-def votes_at(wanted: Rows, voted: tuple[Rows, Sums]) -> Sums:
-    """Sums of some rows, 0 for those without a vote.
-
-    Args:
-        wanted: Any rows.
-        voted: What `Neighbours.votes` returned.
-    """
-    rows, sums = voted
-    if not len(rows):
-        return np.zeros(len(wanted), np.float32)
-    places = rows[:-1].searchsorted(wanted)  # without the last row no place lies beyond the end
-    votes: Sums = sums[places] * (rows[places] == wanted)
-    return votes

@@ -1,7 +1,7 @@
 """The recommender: everything a request passes through, on one page.
 
-history ids -> rows -> vectors; query and context -> encoder; user tower; candidates from the index and the history's
-neighbours, under the request's rules; features -> scorer; diversity; the best k, with reasons.
+history ids -> rows -> vectors; query and context -> encoder; user tower; candidates from the index and from the votes
+of the history's items, under the request's rules; features -> scorer; diversity; the best k, with reasons.
 """
 
 import threading
@@ -18,13 +18,13 @@ from pocketrec.features import features
 from pocketrec.items import Item, Recommendation, encode_item
 from pocketrec.live import LiveCatalogue
 from pocketrec.manifest import Manifest
-from pocketrec.neighbours import votes_at
 from pocketrec.overlay import Overlay
 from pocketrec.reasons import reasons_for
 from pocketrec.retrieval import retrieve
 from pocketrec.rules import Condition, Mask, Rules
 from pocketrec.session import Session
 from pocketrec.text import clean_text
+from pocketrec.votes import Votes
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
@@ -159,32 +159,28 @@ class Recommender:
         """Rows and scores of the best k."""
         if not len(request.tokens):
             return self._most_popular(live, allowed, k)
-        user, voted = self._user(live, request)
+        user, votes = self._user(live, request)
         count = max(self._bundle.manifest.candidates, k)
-        rows = retrieve(user, voted, self._bundle.index, count, allowed.without, allowed.mask)
+        rows = retrieve(user, votes, self._bundle.index, count, allowed.without, allowed.mask)
         if len(allowed.added):
             rows = np.concatenate([rows, _nearest(live, allowed.added, user, count)])
-        scores = self._score(live, request, user, voted, rows)
+        scores = self._score(live, request, user, votes, rows)
         best = (-scores).argsort(kind="stable")[:k]
         return rows[best], scores[best]
 
-    def _user(self, live: LiveCatalogue, request: _Request) -> tuple[Floats, tuple[Rows, Floats]]:
-        """The tower's user vector, and the votes of the history's neighbours."""
+    def _user(self, live: LiveCatalogue, request: _Request) -> tuple[Floats, Votes]:
+        """The tower's user vector, and the votes of the history."""
         every = np.ones((1, len(request.tokens)), np.float32)
         user = self._bundle.user.run({"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": every})[0]
-        return user, self._bundle.neighbours.votes(live.origin(request.history))
+        return user, Votes.of(live.origin(request.history), self._bundle.neighbours, self._bundle.followers)
 
-    def _score(
-        self, live: LiveCatalogue, request: _Request, user: Floats, voted: tuple[Rows, Floats], rows: Rows
-    ) -> Floats:
+    def _score(self, live: LiveCatalogue, request: _Request, user: Floats, votes: Votes, rows: Rows) -> Floats:
         """The scorer's word on candidates."""
         vectors, origins = live.vectors(rows), live.origin(rows)
-        newest = live.origin(request.history[-1:])
         table = features(
             user=user,
             vectors=vectors,
-            votes=votes_at(origins, voted),
-            last_votes=votes_at(origins, self._bundle.neighbours.votes(newest)),
+            votes=votes.at(origins),
             popularity=self._bundle.popularity[origins],
             history=request.vectors,
             query=request.query,
@@ -333,8 +329,8 @@ class Recommender:
             return []
         if not len(request.tokens):
             return [float(score) for score in self._bundle.popularity[live.origin(rows)]]
-        user, voted = self._user(live, request)
-        return [float(score) for score in self._score(live, request, user, voted, rows)]
+        user, votes = self._user(live, request)
+        return [float(score) for score in self._score(live, request, user, votes, rows)]
 
     def encode(self, texts: Iterable[str]) -> Floats:
         """Unit vectors of texts in the space of items and users, float32 [texts, dim]."""

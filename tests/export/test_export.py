@@ -82,7 +82,7 @@ def test_the_gate_passes_equal_answers_and_blocks_worse_ones():
     good = np.stack([np.r_[row, 1000 + random.permutation(9)] for row in range(200)]).astype(np.int32)
     bad = good.copy()
     bad[:20, 0] = 5000  # one in ten loses its hit
-    probe = Probe(ids=[], histories=[], history_targets=targets, queries=[], query_targets=[])
+    probe = Probe(ids=[], moments=1, histories=[], history_targets=targets, queries=[], query_targets=[])
     empty = np.zeros((0, 10), np.int32)
     same = compare(Answers(good, empty), Answers(good, empty), probe, GateConfig())
     assert same.passed
@@ -101,11 +101,37 @@ def test_a_lucky_mean_is_not_enough_for_the_gate():
     before[0] = [1, 2]
     after = np.tile(np.array([[0, 1]], np.int32), (10, 1))
     after[1] = [1, 2]
-    probe = Probe(ids=[], histories=[], history_targets=targets, queries=[], query_targets=[])
+    probe = Probe(ids=[], moments=1, histories=[], history_targets=targets, queries=[], query_targets=[])
     empty = np.zeros((0, 2), np.int32)
     verdict = compare(Answers(before, empty), Answers(after, empty), probe, GateConfig())
     assert verdict.loss == pytest.approx(0)
     assert not verdict.passed
+
+
+def test_a_user_asked_at_several_moments_counts_once():
+    """Both bundles rank equally well on average, each better at other moments: the interval must be that of users."""
+    random = np.random.default_rng(0)
+    hit, miss = [0, *range(1, 10)], [*range(1, 10), 0]  # of one user in two
+    targets = [np.array([0], np.int32)] * 400
+    sides = [np.array([[hit, miss][flip] for flip in random.integers(0, 2, 400)], np.int32) for _ in range(2)]
+    empty = np.zeros((0, 10), np.int32)
+
+    def upper(moments):
+        probe = Probe(ids=[], moments=moments, histories=[], history_targets=targets, queries=[], query_targets=[])
+        return compare(Answers(sides[0], empty), Answers(sides[1], empty), probe, GateConfig())
+
+    assert upper(4).loss == pytest.approx(upper(1).loss)
+    assert upper(4).upper == pytest.approx(upper(1).upper, abs=0.02)  # 400 flips are 400 flips, however grouped
+    same = [side.reshape(100, 4, 10)[:, :1].repeat(4, axis=1).reshape(400, 10) for side in sides]
+    probe = Probe(ids=[], moments=4, histories=[], history_targets=targets, queries=[], query_targets=[])
+    copied = compare(Answers(same[0], empty), Answers(same[1], empty), probe, GateConfig())
+    alone = compare(
+        Answers(same[0][::4], empty),
+        Answers(same[1][::4], empty),
+        Probe(ids=[], moments=1, histories=[], history_targets=targets[:100], queries=[], query_targets=[]),
+        GateConfig(),
+    )
+    assert copied.upper == pytest.approx(alone.upper)  # asking the same again adds no certainty
 
 
 def test_exporting_twice_gives_the_same_files_but_for_timings(toy_model, toy_bundle, tmp_path):

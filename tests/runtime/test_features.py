@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pocketrec.features import FEATURES, features, scaled_popularity
 
 
-def plain(user, vectors, votes, last_votes, popularity, history, query):
+def plain(user, vectors, votes, popularity, history, query):
     """One number after another, by the definitions."""
 
     def damped(x):
@@ -21,8 +21,10 @@ def plain(user, vectors, votes, last_votes, popularity, history, query):
         rows.append(
             {
                 "tower": vector @ user,
-                "neighbours": damped(votes[at]),
-                "last_neighbour": damped(last_votes[at]),
+                "neighbours": damped(votes[0, at]),
+                "last_neighbours": damped(votes[1, at]),
+                "followers": damped(votes[2, at]),
+                "last_followers": damped(votes[3, at]),
                 "last_similarity": recent[-1] if recent else 0,
                 "mean_similarity": sum(recent) / len(recent) if recent else 0,
                 "query_similarity": vector @ query if query is not None else 0,
@@ -40,8 +42,7 @@ def test_features_are_what_their_names_say(seed, count, length, asked):
     given = {
         "user": random_vectors(1, seed)[0],
         "vectors": random_vectors(count, seed + 1) if count else np.zeros((0, 8), np.float32),
-        "votes": random.normal(size=count).astype(np.float32),
-        "last_votes": random.normal(size=count).astype(np.float32),
+        "votes": random.normal(size=(4, count)).astype(np.float32),
         "popularity": np.maximum(random.normal(size=count), 0).astype(np.float32),
         "history": random_vectors(length, seed + 2) if length else np.zeros((0, 8), np.float32),
         "query": random_vectors(1, seed + 3)[0] if asked else None,

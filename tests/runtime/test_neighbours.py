@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketrec import neighbours as module
-from pocketrec.neighbours import Neighbours, votes_at
+from pocketrec.neighbours import Neighbours
 
 sparse = st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, -0.5, 3.0])
 full = st.sampled_from([0.25, 0.5, 1.0, -0.5, 3.0])
@@ -56,16 +56,6 @@ def test_the_dense_and_the_sparse_path_agree(case):
         patch.setattr(module, "_DENSE_ITEMS", 0)
         far = spread(neighbours.votes(history), len(dense))
     assert np.array_equal(near, far)
-
-
-@given(cases())
-def test_votes_at_picks_the_sums_and_zero_elsewhere(case):
-    dense, history, decay = case
-    wanted = np.arange(-1, len(dense), dtype=np.int32)[::-1]
-    picked = votes_at(wanted, neighbours_of(dense, decay).votes(history))
-    assert picked.dtype == np.float32
-    assert picked[-1] == 0  # -1 is no item
-    assert np.allclose(picked[:-1], counted(dense, history, decay)[::-1], atol=1e-6)
 
 
 @given(cases())

@@ -81,7 +81,9 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     expected = {
         "tower": [vector @ user for vector in vectors],
         "neighbours": [1, np.sqrt(0.5), 0, 0, 0],  # of i6 for i7, of i1 for i2
-        "last_neighbour": [1, 0, 0, 0, 0],
+        "last_neighbours": [1, 0, 0, 0, 0],
+        "followers": [0, 0, 0, 0, 0],  # of i6 for i8, of i1 for i3
+        "last_followers": [0, 0, 0, 0, 0],
         "last_similarity": [vector @ past[-1] for vector in vectors],
         "mean_similarity": [vector @ past.mean(axis=0) for vector in vectors],
         "query_similarity": [vector @ text_vector("red") for vector in vectors],

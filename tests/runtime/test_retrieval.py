@@ -1,4 +1,4 @@
-"""Candidates: the index's best and the neighbours' best, each once, nothing that is left out."""
+"""Candidates: the best of index, neighbours and followers, each once, nothing that is left out."""
 
 import numpy as np
 from fakes import random_vectors
@@ -7,25 +7,34 @@ from hypothesis import strategies as st
 
 from pocketrec.index import VectorIndex
 from pocketrec.retrieval import retrieve
+from pocketrec.votes import Votes
 
 
 @given(seed=st.integers(0, 999), count=st.integers(1, 30), share=st.none() | st.floats(0, 1))
-def test_candidates_are_the_union_of_both_sources(seed, count, share):
+def test_candidates_are_the_union_of_all_sources(seed, count, share):
     random = np.random.default_rng(seed)
     vectors, user = random_vectors(40, seed), random_vectors(1, seed + 1)[0]
     without = random.choice(40, 6, replace=False).astype(np.int32)
     allowed = None if share is None else random.random(40) < share
-    voted = np.sort(random.choice(40, 25, replace=False)).astype(np.int32)
-    sums = random.normal(size=25).astype(np.float32)
-    found = retrieve(user, (voted, sums), VectorIndex.exact_only(vectors), count, without, allowed)
+    together, later, nobody = _voted(random, 25), _voted(random, 15), _voted(random, 0)
+    votes = Votes(neighbours=together, last_neighbours=nobody, followers=later, last_followers=nobody)
+    found = retrieve(user, votes, VectorIndex.exact_only(vectors), count, without, allowed)
 
     def may(row):
         return row not in without and (allowed is None or allowed[row])
 
     near = sorted(filter(may, range(40)), key=lambda row: -float(vectors[row] @ user))[:count]
-    liked = {int(row): vote for row, vote in zip(voted, sums, strict=True) if vote > 0 and may(row)}
-    best = sorted(liked, key=lambda row: -liked[row])[:count]
+
+    def best(voted):
+        liked = {int(row): vote for row, vote in zip(*voted, strict=True) if vote > 0 and may(row)}
+        return sorted(liked, key=lambda row: -liked[row])[:count]
+
     assert found.tolist()[: len(near)] == near
     assert len(found) == len(set(found.tolist()))
-    assert set(found.tolist()) == {*near, *best}
+    assert set(found.tolist()) == {*near, *best(together), *best(later)}
     assert found.dtype == np.int32
+
+
+def _voted(random, count):
+    rows = np.sort(random.choice(40, count, replace=False)).astype(np.int32)
+    return rows, random.normal(size=count).astype(np.float32)

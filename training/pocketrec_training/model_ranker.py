@@ -15,7 +15,7 @@ Rows = NDArray[np.int32]
 
 
 class ModelRanker:
-    """Tower, exact retrieval, neighbours and scorer in float32."""
+    """Tower, exact retrieval, votes and scorer in float32."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -23,6 +23,7 @@ class ModelRanker:
             vectors=model.vectors,
             popularity=model.popularity,
             neighbours=model.neighbours,
+            followers=model.followers,
             index=VectorIndex.exact_only(model.vectors),
             history=model.card.tower.history,
             count=model.card.candidates,

@@ -1,7 +1,7 @@
-"""Choose how neighbours are fitted, on validation users."""
+"""Choose how neighbours and followers are fitted, on validation users."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -13,13 +13,14 @@ from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
+from pocketrec_training.followers import FollowerConfig, fit_followers
 from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
 
 Rows = NDArray[np.int32]
 
 
 class NeighbourChoiceConfig(Config, frozen=True, kw_only=True):
-    """Ways to fit neighbours, of which validation chooses one, and the decay with it."""
+    """Ways to fit neighbours and followers, of which validation chooses one each, and the neighbours' decay with it."""
 
     fits: Annotated[tuple[NeighbourConfig, ...], Meta(min_length=1)] = (
         NeighbourConfig(regularisation=100.0, text_weight=2.0),
@@ -28,8 +29,22 @@ class NeighbourChoiceConfig(Config, frozen=True, kw_only=True):
     )
     """Long histories want the second, short ones the first, baskets of very different sizes the third."""
     decays: Annotated[tuple[float, ...], Meta(min_length=1)] = (1.0, 0.9, 0.8)
+    followers: Annotated[tuple[FollowerConfig, ...], Meta(min_length=1)] = (
+        FollowerConfig(decay=0.9, regularisation=300.0),
+        FollowerConfig(decay=0.8, regularisation=100.0),
+    )
+    """Long histories want the first, short ones the second."""
     cases: Annotated[int, Meta(ge=1)] = 4000
     """Most validation users that choose."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chosen:
+    """Item-item weights, and how well they rank validation users by themselves."""
+
+    weights: Neighbours
+    ndcg: float
+    """NDCG@10, history masked."""
 
 
 def choose_neighbours(
@@ -38,8 +53,8 @@ def choose_neighbours(
     validation: HeldOut,
     config: NeighbourChoiceConfig,
     history: int,
-) -> tuple[Neighbours, float]:
-    """Fit each way and keep the one that ranks validation users best.
+) -> tuple[Chosen, Chosen]:
+    """Fit each way and keep the one that ranks validation users best, of neighbours and of followers.
 
     Args:
         fit: Item rows of each user to learn from.
@@ -47,20 +62,27 @@ def choose_neighbours(
         validation: Cases that choose; with none, the first way and decay are taken.
         config: The ways.
         history: Newest items of a history that vote.
-
-    Returns:
-        The neighbours and their NDCG@10 on the cases, history masked.
     """
     cases = validation.sample(config.cases, seed=0)
-    tried: list[tuple[Neighbours, float]] = []
-    with progress("Fitting neighbours", total=len(config.fits)) as shown:
+
+    def neighbours() -> Iterator[Neighbours]:
         for way in config.fits:
-            neighbours = fit_neighbours(fit, texts, way)
-            for decay in config.decays:
-                trial = dataclasses.replace(neighbours, decay=decay)
-                tried.append((trial, _quality(trial, cases, history)))
+            fitted = fit_neighbours(fit, texts, way)
+            yield from (dataclasses.replace(fitted, decay=decay) for decay in config.decays)
             shown.advance()
-    return max(tried, key=lambda pair: pair[1])  # the first of equals
+
+    def followers() -> Iterator[Neighbours]:
+        for way in config.followers:
+            yield fit_followers(fit, texts, history, way)
+            shown.advance()
+
+    with progress("Fitting neighbours", total=len(config.fits) + len(config.followers)) as shown:
+        return _best(neighbours(), cases, history), _best(followers(), cases, history)
+
+
+def _best(tried: Iterator[Neighbours], cases: HeldOut, history: int) -> Chosen:
+    # The first of equals.
+    return max((Chosen(trial, _quality(trial, cases, history)) for trial in tried), key=lambda chosen: chosen.ndcg)
 
 
 def _quality(neighbours: Neighbours, cases: HeldOut, history: int) -> float:

@@ -1,4 +1,4 @@
-"""Train the scorer listwise, on candidates that the index and the neighbours really return."""
+"""Train the scorer listwise, on the candidates that a request really meets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from torch import Tensor
 from pocketrec.config import Config
 from pocketrec.features import FEATURES, features, scaled_popularity
 from pocketrec.index import VectorIndex
-from pocketrec.neighbours import Neighbours, votes_at
+from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
 from pocketrec.retrieval import retrieve
+from pocketrec.votes import Votes
 from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, MlpScorer, Scorer, ScorerConfig, build_scorer
 
 Rows = NDArray[np.int32]
@@ -57,6 +58,7 @@ class Retriever:
     vectors: NDArray[np.float32]
     popularity: NDArray[np.int32]
     neighbours: Neighbours
+    followers: Neighbours
     index: VectorIndex
     history: int
     count: int
@@ -76,14 +78,13 @@ class Retriever:
         with progress("Collecting candidates", total=len(cases.histories)) as shown:
             for i, (user, history) in enumerate(zip(cases.users, cases.histories, strict=True)):
                 recent = history[-self.history :]
-                voted = self.neighbours.votes(recent)
+                votes = Votes.of(recent, self.neighbours, self.followers)
                 without = history[:0] if allow_seen else history
-                rows = retrieve(user, voted, self.index, max(self.count, at_least), without)
+                rows = retrieve(user, votes, self.index, max(self.count, at_least), without)
                 table = features(
                     user=user,
                     vectors=self.vectors[rows],
-                    votes=votes_at(rows, voted),
-                    last_votes=votes_at(rows, self.neighbours.votes(recent[-1:])),
+                    votes=votes.at(rows),
                     popularity=popularity[rows],
                     history=self.vectors[recent],
                     query=None if cases.queries is None else cases.queries[i],
@@ -102,6 +103,8 @@ class _Lists:
     features: Tensor
     real: Tensor
     target: Tensor
+    first: Tensor
+    """Whether a list comes from the first group of cases."""
 
     @classmethod
     def of(cls, retriever: Retriever, groups: Sequence[Cases]) -> "_Lists":
@@ -125,10 +128,20 @@ class _Lists:
             features=torch.from_numpy(values),
             real=torch.from_numpy(real),
             target=target,
+            first=torch.tensor(kept, dtype=torch.long) < len(groups[0].histories),
         )
 
     def __len__(self) -> int:
         return len(self.users)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedScorer:
+    """A scorer, and how well it ranks users whom it didn't learn from."""
+
+    scorer: Scorer
+    ndcg: float | None
+    """NDCG@10 of the first group of cases, each ranked by what the other folds learnt; None if nothing was learnt."""
 
 
 def train_scorer(
@@ -137,7 +150,7 @@ def train_scorer(
     shape: ScorerConfig,
     config: ScorerTrainingConfig,
     seed: int,
-) -> Scorer:
+) -> TrainedScorer:
     """Learn whom to trust from validation users, on whom neither tower nor neighbours were fitted.
 
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
@@ -152,29 +165,33 @@ def train_scorer(
     """
     dim = retriever.vectors.shape[1]
     if shape.kind == "dot":
-        return build_scorer(dim, shape).eval()
+        return TrainedScorer(build_scorer(dim, shape).eval(), None)
     scorer = _fresh(dim, shape, seed)
     lists = _Lists.of(retriever, groups)
     if len(lists) < 10 * config.folds:
-        return _trusting_the_tower(scorer)
+        return TrainedScorer(_trusting_the_tower(scorer), None)
     vectors = torch.from_numpy(retriever.vectors)
     fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(lists)) % config.folds)
     runs = [_Run(_fresh(dim, shape, seed), vectors, lists, config, seed) for _ in range(config.folds)]
     losses: list[float] = []
+    qualities: list[float] = []
     with progress("Training the scorer", total=config.epochs) as shown:
         while len(losses) < config.epochs and len(losses) - int(np.argmin(losses or [0])) <= config.patience:
-            total = 0.0
+            total, gain = 0.0, 0.0
             for part, run in enumerate(runs):
                 run.one_epoch((fold != part).nonzero()[:, 0], epoch=len(losses))
                 held_out = (fold == part).nonzero()[:, 0]
                 total += run.loss_of(held_out)
+                gain += run.gain_of(held_out)
             losses.append(total / len(lists))
+            qualities.append(gain / len(groups[0].histories))
             shown.advance()
             shown.note(f"held-out loss {losses[-1]:.4f}")
         run = _Run(scorer, vectors, lists, config, seed)
-        for epoch in range(int(np.argmin(losses)) + 1):
+        best = int(np.argmin(losses))
+        for epoch in range(best + 1):
             run.one_epoch(torch.arange(len(lists)), epoch)
-    return scorer.eval()
+    return TrainedScorer(scorer.eval(), qualities[best])
 
 
 def _fresh(dim: int, shape: ScorerConfig, seed: int) -> BilinearScorer | MlpScorer:
@@ -236,13 +253,25 @@ class _Run:
         """Sum of the loss over some lists."""
         return float(sum(self.loss(part).item() * len(part) for part in torch.split(chosen, 512)))
 
+    @torch.inference_mode()
+    def gain_of(self, chosen: Tensor) -> float:
+        """Sum of NDCG@10 over those lists that come from the first group of cases."""
+        chosen = chosen[self.lists.first[chosen]]
+        scores = self._scores(chosen)
+        better = (scores > scores.gather(1, self.lists.target[chosen][:, None])).sum(dim=1)
+        return float((1 / torch.log2(better[better < 10] + 2)).sum())
+
     def loss(self, chosen: Tensor) -> Tensor:
         """Mean of -log softmax at the target, over some lists."""
+        return F.cross_entropy(self._scores(chosen), self.lists.target[chosen])
+
+    def _scores(self, chosen: Tensor) -> Tensor:
+        """Of some lists, float [chosen, candidates]; -inf where a list is padded."""
         lists = self.lists
         inputs = lists.users[chosen], self.vectors[lists.rows[chosen]], lists.features[chosen]
         scorer = self.scorer
         scores: Tensor = scorer.logits(*inputs) if isinstance(scorer, BilinearScorer) else scorer(*inputs)
-        return F.cross_entropy(scores.masked_fill(~lists.real[chosen], -torch.inf), lists.target[chosen])
+        return scores.masked_fill(~lists.real[chosen], -torch.inf)
 
 
 def _place(rows: Rows, target: Rows) -> int | None:

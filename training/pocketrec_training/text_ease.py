@@ -9,6 +9,7 @@ become neighbours without a single interaction, so new items have neighbours too
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -79,15 +80,26 @@ def ease(matrix: csr_matrix, regularisation: float) -> NDArray[np.float32]:
     return weights.numpy()
 
 
-def truncated(weights: NDArray[np.float32], per_item: int) -> Neighbours:
-    """Keep the `per_item` weights of largest size in each row."""
+def truncated(weights: NDArray[np.float32], per_item: int, decay: float = 1.0) -> Neighbours:
+    """Keep the `per_item` weights of largest size in each row of a dense table."""
     count = min(per_item, weights.shape[1] - 1)
     if count < 1:
-        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay=1.0)
+        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay)
     strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
     kept = np.take_along_axis(weights, strongest, axis=1)
     rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]
-    return Neighbours.of_rows(rows, decay=1.0)
+    return Neighbours.of_rows(rows, decay)
+
+
+def strongest(weights: csr_matrix, per_item: int) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """The `per_item` largest weights in each row of a sparse table: rows ascending, and their weights."""
+    lists = []
+    for start, end in pairwise(weights.indptr.tolist()):
+        at, value = weights.indices[start:end], weights.data[start:end]
+        top = np.argsort(-value, kind="stable")[:per_item]
+        top = top[np.argsort(at[top])]
+        lists.append((at[top].astype(np.int32), value[top].astype(np.float32)))
+    return lists
 
 
 def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: float) -> csr_matrix:
@@ -107,12 +119,7 @@ def _cosine_neighbours(matrix: csr_matrix, config: NeighbourConfig) -> Neighbour
     rows: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
     for start in range(0, matrix.shape[1], 1024):
         block = (unit[:, start : start + 1024].T @ unit).tocsr()
-        for i in range(block.shape[0]):
-            line = slice(block.indptr[i], block.indptr[i + 1])
-            at, value = block.indices[line], block.data[line]
-            others = at != start + i
-            at, value = at[others], value[others]
-            top = np.argsort(-value, kind="stable")[: config.per_item]
-            top = top[np.argsort(at[top])]
-            rows.append((at[top].astype(np.int32), value[top].astype(np.float32)))
+        block.setdiag(0, k=start)  # no item is its own neighbour
+        block.eliminate_zeros()
+        rows += strongest(block, config.per_item)
     return Neighbours.of_rows(rows, decay=1.0)

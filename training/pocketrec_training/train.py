@@ -62,7 +62,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     scorer: ScorerConfig = ScorerConfig()
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
     candidates: Annotated[int, Meta(ge=1)] = 100
-    """Items from the index, and as many from the neighbours, that the scorer ranks."""
+    """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +126,21 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         fitted = _fit_tower(texts, split, popularity == 0, config, seed, checkpoint)
     else:
         fitted = _fit_factorisation(texts, split, popularity == 0, config, seed)
-    neighbours, neighbours_ndcg = choose_neighbours(
+    neighbours, followers = choose_neighbours(
         split.fit, texts.rendered, split.validation, config.neighbours, config.tower.history
     )
     retriever = Retriever(
         vectors=fitted.vectors,
         popularity=popularity,
-        neighbours=neighbours,
+        neighbours=neighbours.weights,
+        followers=followers.weights,
         index=VectorIndex.exact_only(fitted.vectors),
         history=config.tower.history,
         count=config.candidates,
     )
     cases = split.validation.sample(config.scorer_training.cases, seed)
     groups = _scorer_cases(fitted, texts, cases, config, seed)
-    scorer = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
+    trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
     ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, config.tower.history, 10)
     card = ModelCard(
         format=FORMAT,
@@ -153,14 +154,17 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         tower=config.tower,
         scorer=config.scorer,
         candidates=config.candidates,
-        neighbour_decay=neighbours.decay,
+        neighbour_decay=neighbours.weights.decay,
+        follower_decay=followers.weights.decay,
         split=split.name,
         dataset=dataset.card.name,
         dataset_digest=dataset_digest(dataset.card),
         seed=seed,
         validation={
             "tower/ndcg@10": float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0,
-            "neighbours/ndcg@10": neighbours_ndcg,
+            "neighbours/ndcg@10": neighbours.ndcg,
+            "followers/ndcg@10": followers.ndcg,
+            **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
         },
         versions=installed_versions(),
     )
@@ -169,12 +173,13 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         encoder=Encoder(TextModel.open(encoder_folder, pooling), fitted.projection).eval(),
         encoder_folder=encoder_folder,
         user=fitted.user,
-        scorer=scorer,
+        scorer=trained.scorer,
         items=dataset.items,
         vectors=fitted.vectors,
         residual=fitted.residual,
         popularity=popularity,
-        neighbours=neighbours,
+        neighbours=neighbours.weights,
+        followers=followers.weights,
         held_out=split.validation,
     )
 

@@ -46,7 +46,7 @@ def _print(result: "Result") -> None:
     )
     print(f"{'':<22} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
     for path, steps in (
-        ("history", ("gather", "tower", "neighbours", "search", "features", "scorer", "items")),
+        ("history", ("gather", "tower", "votes", "search", "features", "scorer", "items")),
         ("text", ("tokenise", "encode", "text/tower", "text/search", "text/scorer", "text/items")),
     ):
         whole = "".join(f" {figures[f'{path}_top10_p{percent}_ms']:>8.3f}" for percent in (50, 95, 99))

@@ -16,6 +16,8 @@ from pocketrec.config import Config
 
 ITEM, QUERY, CONTEXT = 0, 1, 2
 """Kinds of token; their order in a request is context, history, query."""
+_UNSEEN = -1e4
+"""Bias of what mustn't be seen: its weight in a softmax is 0, and no sum of two leaves float16's range."""
 
 
 class TowerConfig(Config, frozen=True, kw_only=True):
@@ -47,6 +49,7 @@ class UserTower(nn.Module):
         super().__init__()
         self.kinds = nn.Embedding(3, dim)
         nn.init.normal_(self.kinds.weight, std=0.02)
+        self.scale = dim**0.5
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(dim, config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim)
@@ -55,29 +58,30 @@ class UserTower(nn.Module):
         """User vector after the last token; the last block computes that position alone.
 
         Args:
-            vectors: Float [batch, length, dim], unit rows, oldest first, padding at the left.
+            vectors: Float [batch, length, dim], unit rows, oldest first, padding at the left; at most `history`
+                items with a query and a context.
             kinds: Int64 [batch, length]: `ITEM`, `QUERY` or `CONTEXT`.
             mask: Float [batch, length]: 1 for a token, 0 for padding.
 
         Returns:
             Float [batch, dim], unit rows.
         """
-        states = self._embed(vectors, kinds)
+        states, padding = self._embed(vectors, kinds), _padding(mask)
         *lower, last = self.blocks
         for block in lower:
-            states = block(states, mask, last_only=False)
-        return F.normalize(self.norm(last(states, mask, last_only=True)[:, 0]), dim=-1)
+            states = block(states, padding, last_only=False)
+        return _unit(self.norm(last(states, padding, last_only=True)[:, 0]))
 
     def every_position(self, vectors: Tensor, kinds: Tensor, mask: Tensor) -> Tensor:
         """User vector after each token, for training: float [batch, length, dim]."""
-        states = self._embed(vectors, kinds)
+        states, padding = self._embed(vectors, kinds), _padding(mask)
         for block in self.blocks:
-            states = block(states, mask, last_only=False)
-        return F.normalize(self.norm(states), dim=-1)
+            states = block(states, padding, last_only=False)
+        return _unit(self.norm(states))
 
     def _embed(self, vectors: Tensor, kinds: Tensor) -> Tensor:
         # Unit vectors have components near dim ** -0.5; the blocks work at unit variance.
-        scaled: Tensor = vectors * vectors.shape[-1] ** 0.5 + self.kinds(kinds)
+        scaled: Tensor = vectors * self.scale + self.kinds(kinds)
         dropped: Tensor = self.dropout(scaled)
         return dropped
 
@@ -85,43 +89,56 @@ class UserTower(nn.Module):
 class Block(nn.Module):
     """One pre-norm transformer block with a learned distance bias for each head."""
 
+    distances: Tensor
+    future: Tensor
+
     def __init__(self, dim: int, config: TowerConfig) -> None:
         super().__init__()
         if dim % config.heads:
             raise ValueError(f"tower.heads={config.heads} doesn't divide dim={dim}")
-        self.heads = config.heads
+        self.heads, self.width = config.heads, dim // config.heads
         self.attention_norm = nn.LayerNorm(dim)
         self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
-        # One more than the history for the query token; anything farther shares the last bias.
         self.distance_bias = nn.Parameter(torch.zeros(config.heads, config.history + 2))
+        places = torch.arange(config.history + 2)
+        distances = places[:, None] - places[None, :]
+        self.register_buffer("distances", distances.clamp(min=0), persistent=False)
+        self.register_buffer("future", _UNSEEN * (distances < 0).float(), persistent=False)
         self.hidden_norm = nn.LayerNorm(dim)
         self.widen = nn.Linear(dim, config.hidden)
         self.narrow = nn.Linear(config.hidden, dim)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, states: Tensor, mask: Tensor, last_only: bool) -> Tensor:
+    def forward(self, states: Tensor, padding: Tensor, last_only: bool) -> Tensor:
         """States after this block: all positions, or [batch, 1, dim] for the last alone."""
-        reading = states[:, -1:] if last_only else states
-        normed = self.attention_norm(states)
-        query = self._split(self.query(normed[:, -1:] if last_only else normed))
-        scores = query @ self._split(self.key(normed)).transpose(2, 3) * (query.shape[-1] ** -0.5)
-        weights = (scores + self._bias(mask, last_only)).softmax(dim=-1)
-        mixed = (weights @ self._split(self.value(normed))).transpose(1, 2).flatten(2)
-        reading = reading + self.dropout(self.out(mixed))
+        reading, normed = states[:, -1:] if last_only else states, self.attention_norm(states)
+        query = self._split(self.query(normed[:, -1:] if last_only else normed), self.heads)
+        key, value = self._split(self.key_value(normed), 2 * self.heads).chunk(2, dim=1)
+        scores = query @ key.transpose(2, 3) * self.width**-0.5
+        weights = (scores + self._bias(states.shape[1], last_only) + padding).softmax(dim=-1)
+        reading = reading + self.dropout(self.out((weights @ value).transpose(1, 2).flatten(2)))
         widened = F.gelu(self.widen(self.hidden_norm(reading)))
         read: Tensor = reading + self.dropout(self.narrow(widened))
         return read
 
-    def _split(self, states: Tensor) -> Tensor:
-        return states.reshape(states.shape[0], -1, self.heads, states.shape[2] // self.heads).transpose(1, 2)
+    def _split(self, states: Tensor, heads: int) -> Tensor:
+        """[batch, length, heads * width] to [batch, heads, length, width]."""
+        return states.reshape(states.shape[0], -1, heads, self.width).transpose(1, 2)
 
-    def _bias(self, mask: Tensor, last_only: bool) -> Tensor:
-        """Distance bias, with what is in the future or padding out of reach."""
-        places = torch.arange(mask.shape[1], device=mask.device)
-        distances = (places[-1:] if last_only else places)[:, None] - places[None, :]
-        bias = self.distance_bias[:, distances.clamp(0, self.distance_bias.shape[1] - 1)]
-        hidden = (distances < 0).to(mask.dtype)[None, None] + (1 - mask)[:, None, None, :]
-        return bias[None] - 1e4 * hidden
+    def _bias(self, length: int, last_only: bool) -> Tensor:
+        """By distance, with the future out of reach: float [heads, length or 1, length]."""
+        table = self.distance_bias[:, self.distances] + self.future
+        return table[:, length - 1 : length, :length] if last_only else table[:, :length, :length]
+
+
+def _padding(mask: Tensor) -> Tensor:
+    """Puts padding out of reach: float [batch, 1, 1, length]."""
+    return (mask - 1)[:, None, None, :] * -_UNSEEN
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """`torch.nn.functional.normalize` along the last axis, in fewer operators of a graph."""
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / lengths.clamp(min=1e-12)

@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     index = manifest.index
     print(f"  index     HNSW M {index.m}, ef {index.ef}, recall {index.recall:.3f}")
     print(f"            search {index.search_ms:.3f} ms, exact scan {index.exact_ms:.3f} ms, measured at export")
-    print(f"  neighbours {manifest.neighbours.per_item} an item, decay {manifest.neighbours.decay}")
+    for name, facts in (("neighbours", manifest.neighbours), ("followers", manifest.followers)):
+        print(f"  {name:<13} {facts.per_item} an item, decay {facts.decay}")
     for name, value in manifest.quality.items():
         print(f"  {name:<25} {value:.4f}")
     for name, text in manifest.provenance.items():

@@ -1,0 +1,101 @@
+"""Followers that read: item-item weights from what somebody took to what he takes next.
+
+Each place t of a history gives a row of P, its past with weight decay^age, and a row of Y, the `ahead` items that
+come next. The weights are a ridge regression from one to the other, W = (P'P + a^2 T'T + lambda I)^-1 (P'Y + a^2 T'T),
+with the words x items matrix T of `text_ease` stacked below both: an item without interactions is followed
+by those that share its words. Unlike neighbours, followers know that the second part comes after the first.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from msgspec import Meta
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags_array
+
+from pocketrec.config import Config
+from pocketrec.neighbours import Neighbours
+from pocketrec_training.text_ease import strongest, truncated, word_matrix
+
+Rows = NDArray[np.int32]
+
+_CHUNK = 200_000
+"""Places of histories that are counted at a time."""
+
+
+class FollowerConfig(Config, frozen=True, kw_only=True):
+    """How followers are fitted."""
+
+    decay: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    """An item of the past counts less by this factor with each newer one."""
+    ahead: Annotated[int, Meta(ge=1)] = 3
+    """Next items that are predicted, all alike."""
+    regularisation: Annotated[float, Meta(gt=0)] = 300.0
+    """lambda: larger trusts single successions less."""
+    text_weight: Annotated[float, Meta(ge=0)] = 2.0
+    """a: how much a shared word counts against a place of a history; 0 leaves text out."""
+    per_item: Annotated[int, Meta(ge=1)] = 64
+    """Strongest weights kept for each item."""
+    max_items: Annotated[int, Meta(ge=1)] = 20_000
+    """The closed form solves a dense items x items system; beyond this, P'P counts by its diagonal alone."""
+
+
+def fit_followers(histories: Sequence[Rows], texts: Sequence[str], past: int, config: FollowerConfig) -> Neighbours:
+    """Fit the weights and keep the strongest of each item.
+
+    Args:
+        histories: Item rows of each user, oldest first.
+        texts: Text of each item of the catalogue, by row.
+        past: Newest items of a history that count.
+        config: Of the regression.
+
+    Returns:
+        Weights whose votes fall with the very decay that they were fitted for.
+    """
+    items = len(texts)
+    words = config.text_weight * word_matrix(texts)
+    alike = (words.T @ words).tocsr()
+    successions = alike.copy()
+    successions.setdiag(0)  # no item follows itself
+    if items <= config.max_items:
+        gram = torch.from_numpy(alike.toarray())
+        for before, after in _places(histories, items, past, config):
+            gram += torch.from_numpy((before.T @ before).toarray())
+            successions = successions + before.T @ after
+        gram.diagonal().add_(config.regularisation)
+        solved = torch.cholesky_solve(torch.from_numpy(successions.toarray()), torch.linalg.cholesky(gram))
+        solved.fill_diagonal_(0.0)
+        return truncated(solved.numpy(), config.per_item, config.decay)
+    sizes = alike.diagonal() + config.regularisation
+    for before, after in _places(histories, items, past, config):
+        sizes += np.asarray(before.power(2).sum(axis=0)).ravel()
+        successions = successions + before.T @ after
+    weights = (diags_array(1 / sizes) @ successions).tocsr()
+    return Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
+
+
+def _places(
+    histories: Sequence[Rows], items: int, past: int, config: FollowerConfig
+) -> Iterator[tuple[csr_matrix, csr_matrix]]:
+    """P and Y, some histories at a time."""
+    ends = np.cumsum([len(rows) for rows in histories])
+    cuts = np.searchsorted(ends, np.arange(_CHUNK, ends[-1] if len(ends) else 0, _CHUNK))
+    for part in np.split(np.arange(len(histories)), np.unique(cuts)):
+        rows = np.concatenate([*(histories[i] for i in part), np.zeros(0, np.int32)])
+        lengths = np.array([len(histories[i]) for i in part], dtype=np.int64)
+        place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        left = np.repeat(lengths, lengths) - place - 1
+        earlier = [(-lag, config.decay**lag, (place >= lag) & (left > 0)) for lag in range(past)]
+        later = [(step, 1.0, left >= step) for step in range(1, config.ahead + 1)]
+        yield _table(rows, earlier, items), _table(rows, later, items)
+
+
+def _table(rows: Rows, shifts: Sequence[tuple[int, float, NDArray[np.bool_]]], items: int) -> csr_matrix:
+    """A line for each place, with the weight of each shift at the item that stands so far from it."""
+    at = [np.flatnonzero(counts) for _, _, counts in shifts]
+    columns = [rows[here + shift] for here, (shift, _, _) in zip(at, shifts, strict=True)]
+    values = [np.full(len(here), weight, np.float32) for here, (_, weight, _) in zip(at, shifts, strict=True)]
+    where = (np.concatenate(at), np.concatenate(columns))
+    return csr_matrix((np.concatenate(values), where), shape=(len(rows), items))
