@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from pocketrec.errors import ModelError
+from pocketrec_export.graphs.unit import unit
 
 Pooling = Literal["mean", "first", "last"]
 
@@ -76,7 +76,7 @@ class TextModel(nn.Module):
         else:
             weights = attention_mask[:, :, None].to(states.dtype)
             pooled = (states * weights).sum(dim=1) / weights.sum(dim=1)
-        return F.normalize(pooled, dim=-1)
+        return unit(pooled)
 
 
 class Encoder(nn.Module):
@@ -89,7 +89,7 @@ class Encoder(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit vectors of texts, float [batch, dim]."""
-        return F.normalize(self.projection(self.text_model(input_ids, attention_mask)), dim=-1)
+        return unit(self.projection(self.text_model(input_ids, attention_mask)))
 
 
 def stated_pooling(folder: Path) -> Pooling:

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from msgspec import Meta
 from torch import Tensor, nn
 
@@ -121,14 +122,17 @@ class MlpScorer(nn.Module):
         self.features = FeatureWeights()
         self.hidden = nn.Linear(dim + len(FEATURES), hidden)
         self.out = nn.Linear(hidden, 1, bias=False)
+        self.dim = dim
         nn.init.zeros_(self.out.weight)
 
     def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores, float [batch, count]."""
         scaled, linear = self.features.base(features)
-        crossed = torch.cat([user[:, None] * candidates * candidates.shape[-1] ** 0.5, scaled], dim=-1)
-        base = linear + self.out(torch.relu(self.hidden(crossed)))[:, :, 0]
-        return self.features.with_query(base, features)
+        crossing, plain = self.hidden.weight[:, : self.dim], self.hidden.weight[:, self.dim :]
+        # M (u * v) = (M u*) v: the user's part is multiplied once, not for each candidate.
+        crossed = candidates @ (user[:, None] * (crossing * self.dim**0.5)).transpose(1, 2)
+        hidden = torch.relu(crossed + F.linear(scaled, plain, self.hidden.bias))
+        return self.features.with_query(linear + self.out(hidden)[:, :, 0], features)
 
 
 Scorer = DotScorer | BilinearScorer | MlpScorer

@@ -13,6 +13,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from pocketrec.config import Config
+from pocketrec_export.graphs.unit import unit
 
 ITEM, QUERY, CONTEXT = 0, 1, 2
 """Kinds of token; their order in a request is context, history, query."""
@@ -70,14 +71,14 @@ class UserTower(nn.Module):
         *lower, last = self.blocks
         for block in lower:
             states = block(states, padding, last_only=False)
-        return _unit(self.norm(last(states, padding, last_only=True)[:, 0]))
+        return unit(self.norm(last(states, padding, last_only=True)[:, 0]))
 
     def every_position(self, vectors: Tensor, kinds: Tensor, mask: Tensor) -> Tensor:
         """User vector after each token, for training: float [batch, length, dim]."""
         states, padding = self._embed(vectors, kinds), _padding(mask)
         for block in self.blocks:
             states = block(states, padding, last_only=False)
-        return _unit(self.norm(states))
+        return unit(self.norm(states))
 
     def _embed(self, vectors: Tensor, kinds: Tensor) -> Tensor:
         # Unit vectors have components near dim ** -0.5; the blocks work at unit variance.
@@ -136,9 +137,3 @@ class Block(nn.Module):
 def _padding(mask: Tensor) -> Tensor:
     """Puts padding out of reach: float [batch, 1, 1, length]."""
     return (mask - 1)[:, None, None, :] * -_UNSEEN
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    """`torch.nn.functional.normalize` along the last axis, in fewer operators of a graph."""
-    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    return vectors / lengths.clamp(min=1e-12)
