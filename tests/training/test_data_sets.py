@@ -9,6 +9,7 @@ import pytest
 
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.splits import make_split
+from pocketrec_training.followers import FollowerConfig
 from pocketrec_training.model_ranker import ModelRanker
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig
 from pocketrec_training.prepare import find_source, prepare
@@ -39,7 +40,12 @@ def test_data_set_trains_and_ranks(name, toy_config, tmp_path):
         toy_config,
         training=msgspec.structs.replace(toy_config.training, epochs=1, batch=256, full_softmax_items=1000),
         scorer_training=msgspec.structs.replace(toy_config.scorer_training, cases=300, epochs=3),
-        neighbours=NeighbourChoiceConfig(fits=(NeighbourConfig(max_items=1000),), decays=(0.9,), cases=200),
+        neighbours=NeighbourChoiceConfig(
+            fits=(NeighbourConfig(max_items=1000),),
+            decays=(0.9,),
+            followers=(FollowerConfig(max_items=1000),),
+            cases=200,
+        ),
     )
     split = make_split(dataset, "leave-last-out")
     model = fit_model(dataset, split, config, seed=0)
