@@ -170,7 +170,7 @@ def _answer(
     mask = np.ones((1, len(tokens)), np.float32)
     user = bundle.user.run({"vectors": tokens[None], "kinds": kinds[None], "mask": mask})[0]
     clock.append(perf_counter())
-    votes = Votes.of(rows, bundle.neighbours, bundle.followers)
+    votes = Votes.of(rows, bundle.tables)
     clock.append(perf_counter())
     found = retrieve(user, votes, bundle.index, bundle.manifest.candidates, rows)
     clock.append(perf_counter())

@@ -161,7 +161,10 @@ def _export(module: torch.nn.Module, example: Inputs, output: str, axes: tuple[s
 def _int8(role: str, full: Graph, work: Path) -> Graph:
     """The int8 form of a graph; see `pocketrec_export.quantise` for which kind suits which."""
     path = work / f"{role}.int8.onnx"
-    (stored_int8 if role == "scorer" else dynamic_int8)(full.path, path)
+    if role == "scorer":
+        stored_int8(full.path, path)
+    else:
+        dynamic_int8(full.path, path, tables=role == "encoder")
     facts = full.facts
     return Graph(
         path,

@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-_OPERATORS = ["MatMul", "Attention", "Gather", "EmbedLayerNormalization"]
+_PRODUCTS = ["MatMul", "Attention"]
+_TABLES = ["Gather", "EmbedLayerNormalization"]
 
 
-def dynamic_int8(source: Path, target: Path) -> None:
+def dynamic_int8(source: Path, target: Path, tables: bool) -> None:
     """Quantise weights for each output channel and activations for each run.
 
     Args:
         source: Float32 graph; may hold onnxruntime's fused operators.
         target: File to write.
+        tables: Whether to quantise embedding tables too: much smaller where there is a vocabulary, slower otherwise.
     """
     root = logging.getLogger()
     level = root.level
@@ -37,7 +39,7 @@ def dynamic_int8(source: Path, target: Path) -> None:
             str(target),
             per_channel=True,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=_OPERATORS,
+            op_types_to_quantize=_PRODUCTS + _TABLES * tables,
             # Shape inference doesn't know fused operators: untyped tensors are float32.
             extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )

@@ -48,7 +48,9 @@ class Bundle:
     scorer: Graph
     index: VectorIndex
     neighbours: Neighbours
+    """Weights between items that are taken together."""
     followers: Neighbours
+    """Weights from items to those that are taken next."""
     popularity: NDArray[np.float32]
     """Scaled popularity by row, and one 0 more at the end, for items that have no row."""
 
@@ -86,6 +88,11 @@ class Bundle:
             followers=_neighbours(folder, "followers", manifest.items, manifest.followers),
             popularity=np.append(scaled_popularity(counts), np.float32(0)),
         )
+
+    @property
+    def tables(self) -> tuple[Neighbours, Neighbours]:
+        """By which a history votes, in the order of `pocketrec.features.FEATURES`."""
+        return self.neighbours, self.followers
 
     @property
     def reading(self) -> str:

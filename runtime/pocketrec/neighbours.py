@@ -1,4 +1,4 @@
-"""Sparse item-item weights: what the items of a history say about others, by a gather and a sum.
+"""Sparse item-item weights: what each item of a history says about others.
 
 A bundle has two such tables. `neighbours` are taken by the same people and say alike things; `followers` are taken
 soon after.
@@ -14,11 +14,6 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int32]
 Sums = NDArray[np.float32]
-Voted = tuple[Rows, Sums]
-"""Rows with a vote, ascending, and the sum of the votes for each."""
-
-_DENSE_ITEMS = 65_536
-"""Up to this many items a dense sum over the catalogue is faster than sorting the votes."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +51,10 @@ class Neighbours:
         for name in ("indptr", "rows", "weights"):
             np.save(folder / f"{name}.npy", getattr(self, name))
 
+    def __len__(self) -> int:
+        """Number of items."""
+        return len(self.indptr) - 1
+
     @property
     def per_item(self) -> int:
         """Most weights that an item has."""
@@ -64,38 +63,23 @@ class Neighbours:
     @cached_property
     def _tables(self) -> tuple[Rows, Sums] | None:
         """Rows and weights with a line an item, where all items have equally many: lines are gathered faster."""
-        items = len(self.indptr) - 1
+        items = len(self)
         width = len(self.rows) // max(items, 1)
         if not np.array_equal(self.indptr, np.arange(items + 1) * width):
             return None
         return self.rows.reshape(items, width), self.weights.reshape(items, width)
 
-    def votes(self, history: Rows) -> Voted:
-        """Sum the votes of a history, newer items counting more.
+    def votes(self, history: Rows) -> tuple[Rows, NDArray[np.floating]]:
+        """Every single vote of a history, in its order: for whom, and decay^age * weight, age 0 the newest.
 
         Args:
             history: Item rows, oldest first; -1 stands for an item without neighbours.
-
-        Returns:
-            Rows with a vote, ascending, and the sum for each: over the history's items, decay^age * weight, age 0 the
-            newest.
-
-        Example:
-            >>> likes = [(np.array([1, 2]), np.array([0.5, 0.25])), (np.array([2]), np.array([1.0]))]
-            >>> neighbours = Neighbours.of_rows([*likes, (np.zeros(0), np.zeros(0))], decay=0.5)
-            >>> rows, sums = neighbours.votes(np.array([0, 1]))
-            >>> rows.tolist(), sums.tolist()
-            ([1, 2], [0.25, 1.125])
         """
-        if len(history) == 1:
-            return self._votes_of(int(history[0]))
+        if len(history) == 1 and history[0] >= 0:  # nothing to weigh by age
+            line = slice(*self.indptr[history[0] : history[0] + 2])
+            return self.rows[line], self.weights[line]
         rows, votes, _ = self._cast(history)
-        if len(self.indptr) <= _DENSE_ITEMS:
-            sums = np.bincount(rows, votes)
-            voted = (sums != 0).nonzero()[0]
-            return voted.astype(np.int32), sums[voted].astype(np.float32)
-        voted, inverse = np.unique(rows, return_inverse=True)
-        return voted, np.bincount(inverse, votes).astype(np.float32)
+        return rows, votes
 
     def strongest(self, history: Rows, wanted: Rows) -> tuple[NDArray[np.int64], Sums]:
         """Find whose vote counts most for each of some items.
@@ -118,20 +102,17 @@ class Neighbours:
                 places[at], largest[at] = voters[best], votes[best]
         return places, largest
 
-    def _votes_of(self, row: int) -> Voted:
-        """Votes of one item: nothing to sum."""
-        start, end = self.indptr[row : row + 2].tolist() if row >= 0 else (0, 0)
-        order = self.rows[start:end].argsort()
-        return self.rows[start:end][order], self.weights[start:end][order]
-
     def _cast(self, history: Rows) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
         """Every single vote of a history: for whom and how much; and how many votes each item of it has."""
         ages = self.decay ** np.arange(len(history) - 1, -1, -1)
         if self._tables is not None:
-            known = history >= 0
             rows, weights = self._tables
-            votes = weights.take(history[known], axis=0) * ages[known, None]
-            return rows.take(history[known], axis=0).ravel(), votes.ravel(), known * np.int64(rows.shape[1])
+            known = history >= 0
+            lengths = known * np.int64(rows.shape[1])
+            if not known.all():
+                history, ages = history[known], ages[known]
+            votes = weights.take(history, axis=0) * ages[:, None]
+            return rows.take(history, axis=0).ravel(), votes.ravel(), lengths
         starts = self.indptr[history]
         lengths = np.maximum(self.indptr[history + 1] - starts, 0)  # of -1 the difference is below 0
         ends = lengths.cumsum()

@@ -172,7 +172,7 @@ class Recommender:
         """The tower's user vector, and the votes of the history."""
         every = np.ones((1, len(request.tokens)), np.float32)
         user = self._bundle.user.run({"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": every})[0]
-        return user, Votes.of(live.origin(request.history), self._bundle.neighbours, self._bundle.followers)
+        return user, Votes.of(live.origin(request.history), self._bundle.tables)
 
     def _score(self, live: LiveCatalogue, request: _Request, user: Floats, votes: Votes, rows: Rows) -> Floats:
         """The scorer's word on candidates."""

@@ -28,11 +28,8 @@ def retrieve(
     wanted = np.ones(len(index.vectors), np.bool_) if allowed is None else allowed.copy()
     wanted[without] = False
     new = wanted.copy()
-    for rows, sums in (votes.neighbours, votes.followers):
+    for table in range(len(votes.sums) // 2):
         new[found[-1]] = False
-        keep = wanted[rows] & (sums > 0)
-        rows, sums = rows[keep], sums[keep]
-        if len(rows) > count:
-            rows = rows[sums.argpartition(len(sums) - count)[-count:]]
-        found.append(rows[new[rows]])
+        best = votes.best(table, count, wanted)
+        found.append(best[new[best]])
     return np.concatenate(found)

@@ -1,4 +1,4 @@
-"""Votes against plain loops."""
+"""Item-item weights against plain loops."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ from fakes import neighbours_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketrec import neighbours as module
 from pocketrec.neighbours import Neighbours
 
 sparse = st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, -0.5, 3.0])
@@ -21,41 +20,18 @@ def cases(draw):
     return dense, np.array(history, np.int32), draw(st.sampled_from([0.5, 0.75, 1.0]))
 
 
-def counted(dense, history, decay):
-    """Sum of each row's votes, by the definition."""
-    sums = np.zeros(len(dense))
-    for age, item in enumerate(reversed(history)):
-        if item >= 0:
-            sums += decay**age * dense[item]
-    return sums
-
-
-def spread(voted, items):
-    rows, sums = voted
-    assert rows.dtype == np.int32
-    assert sums.dtype == np.float32
-    assert (np.diff(rows) > 0).all()
-    full = np.zeros(items)
-    full[rows] = sums
-    return full
-
-
 @given(cases())
-def test_votes_are_the_sums_of_the_definition(case):
+def test_votes_are_the_weights_of_each_item_of_the_history(case):
     dense, history, decay = case
-    sums = spread(neighbours_of(dense, decay).votes(history), len(dense))
-    assert np.allclose(sums, counted(dense, history, decay), atol=1e-6)
-
-
-@given(cases())
-def test_the_dense_and_the_sparse_path_agree(case):
-    dense, history, decay = case
-    neighbours = neighbours_of(dense, decay)
-    near = spread(neighbours.votes(history), len(dense))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_DENSE_ITEMS", 0)
-        far = spread(neighbours.votes(history), len(dense))
-    assert np.array_equal(near, far)
+    rows, votes = neighbours_of(dense, decay).votes(history)
+    expected = [
+        (row, decay ** (len(history) - 1 - at) * dense[item, row])
+        for at, item in enumerate(history)
+        if item >= 0
+        for row in np.flatnonzero(dense[item])
+    ]
+    assert rows.tolist() == [row for row, _ in expected]
+    assert np.allclose(votes, [vote for _, vote in expected], atol=1e-6)
 
 
 @given(cases())
@@ -78,13 +54,6 @@ def test_items_with_equally_many_neighbours_are_read_as_a_table():
     assert neighbours_of(np.zeros((3, 3)))._tables is not None
     uneven = Neighbours(np.array([0, 3, 3, 6]), np.arange(6, dtype=np.int32), np.ones(6, np.float32), 0.5)
     assert uneven._tables is None
-
-
-def test_a_row_need_not_list_its_neighbours_in_order():
-    unordered = [(np.array([2, 0, 1]), np.array([0.2, 0.5, 0.1]))]
-    rows, sums = Neighbours.of_rows([*unordered, *unordered * 2], decay=1.0).votes(np.array([0], np.int32))
-    assert rows.tolist() == [0, 1, 2]
-    assert np.allclose(sums, [0.5, 0.1, 0.2])
 
 
 def test_saving_and_opening_gives_the_same_votes(tmp_path):

@@ -16,8 +16,8 @@ def test_candidates_are_the_union_of_all_sources(seed, count, share):
     vectors, user = random_vectors(40, seed), random_vectors(1, seed + 1)[0]
     without = random.choice(40, 6, replace=False).astype(np.int32)
     allowed = None if share is None else random.random(40) < share
-    together, later, nobody = _voted(random, 25), _voted(random, 15), _voted(random, 0)
-    votes = Votes(neighbours=together, last_neighbours=nobody, followers=later, last_followers=nobody)
+    sums = (random.normal(size=(4, 41)) * (random.random((4, 41)) < 0.6)).astype(np.float32)
+    votes = Votes(None, sums)
     found = retrieve(user, votes, VectorIndex.exact_only(vectors), count, without, allowed)
 
     def may(row):
@@ -25,16 +25,10 @@ def test_candidates_are_the_union_of_all_sources(seed, count, share):
 
     near = sorted(filter(may, range(40)), key=lambda row: -float(vectors[row] @ user))[:count]
 
-    def best(voted):
-        liked = {int(row): vote for row, vote in zip(*voted, strict=True) if vote > 0 and may(row)}
-        return sorted(liked, key=lambda row: -liked[row])[:count]
+    def best(votes):
+        return sorted((row for row in range(40) if votes[row] > 0 and may(row)), key=lambda row: -votes[row])[:count]
 
     assert found.tolist()[: len(near)] == near
     assert len(found) == len(set(found.tolist()))
-    assert set(found.tolist()) == {*near, *best(together), *best(later)}
+    assert set(found.tolist()) == {*near, *best(sums[0]), *best(sums[2])}
     assert found.dtype == np.int32
-
-
-def _voted(random, count):
-    rows = np.sort(random.choice(40, count, replace=False)).astype(np.int32)
-    return rows, random.normal(size=count).astype(np.float32)

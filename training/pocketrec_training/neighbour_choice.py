@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
+from pocketrec.votes import Votes
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
 from pocketrec_training.followers import FollowerConfig, fit_followers
@@ -89,10 +90,11 @@ def _quality(neighbours: Neighbours, cases: HeldOut, history: int) -> float:
     if not len(cases):
         return 0.0
     ranked = np.full((len(cases), 10), -1, np.int32)
+    wanted = np.ones(len(neighbours), np.bool_)
     for i, rows in enumerate(cases.histories):
-        voted, sums = neighbours.votes(rows[-history:])
-        new = ~np.isin(voted, rows)
-        voted, sums = voted[new], sums[new]
-        top = np.argsort(-sums, kind="stable")[:10]
-        ranked[i, : len(top)] = voted[top]
+        votes = Votes.of(rows[-history:], [neighbours])
+        wanted[rows] = False
+        best = votes.best(0, 10, wanted)
+        wanted[rows] = True
+        ranked[i, : len(best)] = best[np.argsort(-votes.at(best)[0], kind="stable")]
     return float(np.mean(ndcg(ranked, cases.targets)))

@@ -78,7 +78,7 @@ class Retriever:
         with progress("Collecting candidates", total=len(cases.histories)) as shown:
             for i, (user, history) in enumerate(zip(cases.users, cases.histories, strict=True)):
                 recent = history[-self.history :]
-                votes = Votes.of(recent, self.neighbours, self.followers)
+                votes = Votes.of(recent, (self.neighbours, self.followers))
                 without = history[:0] if allow_seen else history
                 rows = retrieve(user, votes, self.index, max(self.count, at_least), without)
                 table = features(

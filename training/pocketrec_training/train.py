@@ -61,7 +61,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     neighbours: NeighbourChoiceConfig = NeighbourChoiceConfig()
     scorer: ScorerConfig = ScorerConfig()
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
-    candidates: Annotated[int, Meta(ge=1)] = 100
+    candidates: Annotated[int, Meta(ge=1)] = 50
     """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
 
 

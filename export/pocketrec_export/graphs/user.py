@@ -116,7 +116,7 @@ class Block(nn.Module):
         """States after this block: all positions, or [batch, 1, dim] for the last alone."""
         reading, normed = states[:, -1:] if last_only else states, self.attention_norm(states)
         query = self._split(self.query(normed[:, -1:] if last_only else normed), self.heads)
-        key, value = self._split(self.key_value(normed), 2 * self.heads).chunk(2, dim=1)
+        key, value = torch.split(self._split(self.key_value(normed), 2 * self.heads), self.heads, dim=1)
         scores = query @ key.transpose(2, 3) * self.width**-0.5
         weights = (scores + self._bias(states.shape[1], last_only) + padding).softmax(dim=-1)
         reading = reading + self.dropout(self.out((weights @ value).transpose(1, 2).flatten(2)))
@@ -130,8 +130,10 @@ class Block(nn.Module):
 
     def _bias(self, length: int, last_only: bool) -> Tensor:
         """By distance, with the future out of reach: float [heads, length or 1, length]."""
+        if last_only:
+            return self.distance_bias.flip(1)[:, None, -length:]
         table = self.distance_bias[:, self.distances] + self.future
-        return table[:, length - 1 : length, :length] if last_only else table[:, :length, :length]
+        return table[:, :length, :length]
 
 
 def _padding(mask: Tensor) -> Tensor:
