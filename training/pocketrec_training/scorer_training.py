@@ -103,14 +103,15 @@ class _Lists:
     features: Tensor
     real: Tensor
     target: Tensor
-    first: Tensor
-    """Whether a list comes from the first group of cases."""
+    asked: Tensor
+    """Whether a list has a query."""
 
     @classmethod
     def of(cls, retriever: Retriever, groups: Sequence[Cases]) -> "_Lists":
         users = np.concatenate([cases.users for cases in groups])
         lists = [pair for cases in groups for pair in retriever.lists(cases)]
         targets = [target for cases in groups for target in cases.targets]
+        asked = np.concatenate([np.full(len(cases.targets), cases.queries is not None) for cases in groups])
         places = [_place(rows, target) for (rows, _), target in zip(lists, targets, strict=True)]
         kept = [i for i, place in enumerate(places) if place is not None]
         width = max((len(lists[i][0]) for i in kept), default=0)
@@ -128,7 +129,7 @@ class _Lists:
             features=torch.from_numpy(values),
             real=torch.from_numpy(real),
             target=target,
-            first=torch.tensor(kept, dtype=torch.long) < len(groups[0].histories),
+            asked=torch.from_numpy(asked[kept]),
         )
 
     def __len__(self) -> int:
@@ -141,7 +142,7 @@ class TrainedScorer:
 
     scorer: Scorer
     ndcg: float | None
-    """NDCG@10 of the first group of cases, each ranked by what the other folds learnt; None if nothing was learnt."""
+    """NDCG@10 of the cases without query, each ranked by what the other folds learnt; None if nothing was learnt."""
 
 
 def train_scorer(
@@ -154,7 +155,9 @@ def train_scorer(
     """Learn whom to trust from validation users, on whom neither tower nor neighbours were fitted.
 
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
-    and are left out. How long to train is chosen by cross-validation over cases, then all cases train that long.
+    and are left out. What histories teach is learnt first, then what a query adds to it: with a query the answer is
+    nearly given away, and takes other weights and more time. How long to train each is chosen by
+    cross-validation over lists, then all lists train that long.
 
     Args:
         retriever: Source of candidates and features.
@@ -168,30 +171,39 @@ def train_scorer(
         return TrainedScorer(build_scorer(dim, shape).eval(), None)
     scorer = _fresh(dim, shape, seed)
     lists = _Lists.of(retriever, groups)
-    if len(lists) < 10 * config.folds:
+    if int((~lists.asked).sum()) < 10 * config.folds:
         return TrainedScorer(_trusting_the_tower(scorer), None)
     vectors = torch.from_numpy(retriever.vectors)
     fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(lists)) % config.folds)
-    runs = [_Run(_fresh(dim, shape, seed), vectors, lists, config, seed) for _ in range(config.folds)]
+    folds = [_Run(_fresh(dim, shape, seed), vectors, lists, config, seed) for _ in range(config.folds)]
+    whole = _Run(scorer, vectors, lists, config, seed)
+    _learn(whole, folds, fold, ~lists.asked, config)
+    gains = sum(run.gain_of(((fold == part) & ~lists.asked).nonzero()[:, 0]) for part, run in enumerate(folds))
+    for run in (whole, *folds):
+        run.turn_to_queries()
+    _learn(whole, folds, fold, lists.asked, config)
+    return TrainedScorer(scorer.eval(), gains / sum(len(cases.targets) for cases in groups if cases.queries is None))
+
+
+def _learn(whole: "_Run", folds: Sequence["_Run"], fold: Tensor, chosen: Tensor, config: ScorerTrainingConfig) -> None:
+    """Train on the chosen lists for as many epochs as is best for the folds, which end as they were at their best."""
     losses: list[float] = []
-    qualities: list[float] = []
+    best = [run.weights() for run in folds]
     with progress("Training the scorer", total=config.epochs) as shown:
         while len(losses) < config.epochs and len(losses) - int(np.argmin(losses or [0])) <= config.patience:
-            total, gain = 0.0, 0.0
-            for part, run in enumerate(runs):
-                run.one_epoch((fold != part).nonzero()[:, 0], epoch=len(losses))
-                held_out = (fold == part).nonzero()[:, 0]
-                total += run.loss_of(held_out)
-                gain += run.gain_of(held_out)
-            losses.append(total / len(lists))
-            qualities.append(gain / len(groups[0].histories))
+            total = 0.0
+            for part, run in enumerate(folds):
+                run.one_epoch((chosen & (fold != part)).nonzero()[:, 0], epoch=len(losses))
+                total += run.loss_of((chosen & (fold == part)).nonzero()[:, 0])
+            losses.append(total / max(int(chosen.sum()), 1))
+            if losses[-1] == min(losses):
+                best = [run.weights() for run in folds]
             shown.advance()
             shown.note(f"held-out loss {losses[-1]:.4f}")
-        run = _Run(scorer, vectors, lists, config, seed)
-        best = int(np.argmin(losses))
-        for epoch in range(best + 1):
-            run.one_epoch(torch.arange(len(lists)), epoch)
-    return TrainedScorer(scorer.eval(), qualities[best])
+        for run, weights in zip(folds, best, strict=True):
+            run.scorer.load_state_dict(weights)
+        for epoch in range(int(np.argmin(losses)) + 1):
+            whole.one_epoch(chosen.nonzero()[:, 0], epoch)
 
 
 def _fresh(dim: int, shape: ScorerConfig, seed: int) -> BilinearScorer | MlpScorer:
@@ -226,23 +238,33 @@ class _Run:
             config.batch,
             seed,
         )
+        self.rate = config.rate
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
         # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit.
         crossing = [p for name, p in scorer.named_parameters() if not name.startswith("features.")]
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": list(scorer.features.parameters()), "lr": 10 * config.rate, "weight_decay": 0.0},
+                {"params": [scorer.features.linear.weight], "lr": 10 * config.rate, "weight_decay": 0.0},
                 {"params": crossing, "lr": config.rate, "weight_decay": config.weight_decay},
             ]
         )
         with torch.no_grad():
             scorer.features.scaled.measure(lists.features[lists.real])
 
+    def turn_to_queries(self) -> None:
+        """From here on learn what a query adds, and leave the rest as it is."""
+        asked = self.scorer.features.asked.parameters()
+        self.optimiser = torch.optim.AdamW(asked, lr=10 * self.rate, weight_decay=0.0)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of all weights."""
+        return {name: value.clone() for name, value in self.scorer.state_dict().items()}
+
     def one_epoch(self, chosen: Tensor, epoch: int) -> None:
         """Pass over some lists once, in an order drawn from seed and epoch."""
         random = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
         self.scorer.train()
-        for part in torch.split(chosen[torch.randperm(len(chosen), generator=random)], self.batch):
+        for part in _parts(chosen[torch.randperm(len(chosen), generator=random)], self.batch):
             self.optimiser.zero_grad()
             self.loss(part).backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
@@ -251,12 +273,11 @@ class _Run:
     @torch.inference_mode()
     def loss_of(self, chosen: Tensor) -> float:
         """Sum of the loss over some lists."""
-        return float(sum(self.loss(part).item() * len(part) for part in torch.split(chosen, 512)))
+        return float(sum(self.loss(part).item() * len(part) for part in _parts(chosen, 512)))
 
     @torch.inference_mode()
     def gain_of(self, chosen: Tensor) -> float:
-        """Sum of NDCG@10 over those lists that come from the first group of cases."""
-        chosen = chosen[self.lists.first[chosen]]
+        """Sum of NDCG@10 over some lists."""
         scores = self._scores(chosen)
         better = (scores > scores.gather(1, self.lists.target[chosen][:, None])).sum(dim=1)
         return float((1 / torch.log2(better[better < 10] + 2)).sum())
@@ -277,3 +298,8 @@ class _Run:
 def _place(rows: Rows, target: Rows) -> int | None:
     found = np.flatnonzero(rows == target[0])
     return int(found[0]) if len(found) else None
+
+
+def _parts(chosen: Tensor, size: int) -> list[Tensor]:
+    """Pieces of at most `size`, none empty."""
+    return [chosen[start : start + size] for start in range(0, len(chosen), size)]

@@ -71,8 +71,6 @@ class FeatureWeights(nn.Module):
     def with_query(self, base: Tensor, features: Tensor) -> Tensor:
         """A base score [batch, count], with q.f added where a query was given."""
         given = features[:, :, FEATURES.index("query_given")]
-        if self.training:
-            base = torch.where(given > 0, base.detach(), base)
         asked: Tensor = self.asked(self.scaled(features))[:, :, 0]
         return base + given * asked
 

@@ -1,0 +1,94 @@
+"""The scorer learns whom to trust, from histories first, and what a query adds in weights of its own."""
+
+import numpy as np
+import pytest
+import torch
+from fakes import neighbours_of, random_vectors, ring
+
+from pocketrec.features import FEATURES
+from pocketrec.index import VectorIndex
+from pocketrec_export.graphs.scorer import ScorerConfig
+from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
+
+ITEMS, USERS = 60, 120
+CONFIG = ScorerTrainingConfig(batch=32)
+VECTORS = random_vectors(ITEMS, 0)
+
+
+def retriever(neighbours, followers):
+    return Retriever(
+        vectors=VECTORS,
+        popularity=np.ones(ITEMS, np.int32),
+        neighbours=neighbours,
+        followers=followers,
+        index=VectorIndex.exact_only(VECTORS),
+        history=5,
+        count=20,
+    )
+
+
+def users(seed):
+    """User vectors that say nothing, and histories of three items."""
+    random = np.random.default_rng(seed)
+    return random_vectors(USERS, seed), [random.permutation(ITEMS)[:3].astype(np.int32) for _ in range(USERS)]
+
+
+SILENT = neighbours_of(np.zeros((ITEMS, ITEMS)))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "bilinear"])
+@pytest.mark.parametrize("source", ["neighbours", "followers"])
+def test_the_source_that_knows_is_trusted(kind, source):
+    vectors, histories = users(1)
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories]  # what the newest item votes for
+    tables = {"neighbours": SILENT, "followers": SILENT, source: ring(ITEMS)}
+    cases = [Cases(vectors, histories, targets)]
+    trained = train_scorer(retriever(**tables), cases, ScorerConfig(kind=kind), CONFIG, seed=0)
+    assert trained.ndcg > 0.95
+    weights = trained.scorer.features.linear.weight.abs()[0]
+    assert weights.argmax() in (FEATURES.index(source), FEATURES.index(f"last_{source}"))
+
+
+def test_queries_leave_what_histories_taught_as_it_is():
+    vectors, histories = users(1)
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories]
+    plain = Cases(vectors, histories, targets)
+    other = [np.array([(7 * i) % ITEMS], np.int32) for i in range(USERS)]
+    asked = Cases(vectors, histories, other, queries=VECTORS[np.concatenate(other)])
+    source = retriever(ring(ITEMS), SILENT)
+    both = train_scorer(source, [plain, asked], ScorerConfig(), CONFIG, seed=0)
+    assert both.ndcg > 0.95
+
+    def best(cases):
+        """Whether the target comes first, for each case whose target was found."""
+        hits = []
+        with torch.inference_mode():
+            for user, (rows, table), target in zip(cases.users, source.lists(cases), cases.targets, strict=True):
+                if target[0] in rows:
+                    inputs = (torch.from_numpy(array)[None] for array in (user, source.vectors[rows], table))
+                    hits.append(rows[both.scorer(*inputs)[0].argmax()] == target[0])
+        return np.mean(hits)
+
+    assert best(plain) > 0.95
+    assert best(asked) > 0.8
+    added = both.scorer.features.asked.weight.abs()[0]
+    assert added.argmax() == FEATURES.index("query_similarity")
+
+
+def test_with_too_few_users_the_tower_decides():
+    vectors, histories = users(1)
+    few = Cases(vectors[:20], histories[:20], [rows[:1] for rows in histories[:20]])
+    trained = train_scorer(retriever(SILENT, SILENT), [few], ScorerConfig(), CONFIG, seed=0)
+    assert trained.ndcg is None
+    user, candidates = torch.from_numpy(vectors[:1]), torch.from_numpy(VECTORS[None])
+    features = torch.zeros(1, ITEMS, len(FEATURES))
+    features[:, :, FEATURES.index("tower")] = (candidates @ user[0])[:, :]
+    assert trained.scorer(user, candidates, features).argsort().equal(features[:, :, 0].argsort())
+
+
+def test_a_seed_fixes_the_scorer():
+    vectors, histories = users(1)
+    cases = [Cases(vectors, histories, [(rows[-1:] + 1) % ITEMS for rows in histories])]
+    first, again = (train_scorer(retriever(ring(ITEMS), SILENT), cases, ScorerConfig(), CONFIG, 3) for _ in range(2))
+    for left, right in zip(first.scorer.parameters(), again.scorer.parameters(), strict=True):
+        assert left.equal(right)
