@@ -49,6 +49,13 @@ BAD = [
     ("train --data {dataset} --out {new} --config {nothing}", 1, "nothing"),
     ("train --data {dataset} --out {new} --config {file}", 1, "file.txt"),
     ("train --data {dataset} --out {new} --config {config}", 1, "towr"),
+    # experiment
+    ("experiment", 2, "NAME"),
+    ("experiment nowhere", 1, "nowhere.toml"),
+    ("experiment {config} --source {source}", 1, "towr"),
+    ("experiment {good} --source {nothing} --work {new}", 1, "nothing"),
+    ("experiment {good} --source {source} --work {other}", 1, "not an experiment"),
+    ("experiment {good} --source {source} --work {new} --set seeds=[]", 1, "seeds"),
     # export
     ("export --out {new}", 2, "--model"),
     ("export --model {nothing} --out {new}", 1, "nothing"),
@@ -129,6 +136,8 @@ def places(toy_model, toy_bundle, tmp_path_factory):
     found["file"].write_text("no = config [")
     found["config"] = place / "config.toml"
     found["config"].write_text("[towr]\nlayers = 2\n")
+    found["good"] = place / "good.toml"
+    found["good"].write_text("seeds = [0]\n")
     return found
 
 

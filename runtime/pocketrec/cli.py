@@ -40,6 +40,9 @@ COMMANDS = {
     "evaluate": _Entry(
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
     ),
+    "experiment": _Entry(
+        "pocketrec_training.commands.experiment", "run a whole line from raw files to figures", "training", _TRAINING
+    ),
     "bench": _Entry(
         "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)
     ),

@@ -27,8 +27,8 @@ from pocketrec_training.model_ranker import ModelRanker
 def spoiled(quantise):
     """A quantiser that ruins every weight it stores."""
 
-    def spoil(source, target):
-        quantise(source, target)
+    def spoil(source, target, **options):
+        quantise(source, target, **options)
         graph = onnx.load(str(target))
         for tensor in graph.graph.initializer:
             values = numpy_helper.to_array(tensor)
@@ -63,8 +63,8 @@ def test_bundle_ranks_as_the_model_does(toy_model, toy_bundle):
 def test_a_broken_int8_graph_is_blocked_and_float32_ships(toy_model, tmp_path, monkeypatch, name, quantise, role):
     broken = spoiled(quantise)
 
-    def only_this_role(source, target):
-        (broken if source.name == f"{role}.onnx" else quantise)(source, target)
+    def only_this_role(source, target, **options):
+        (broken if source.name == f"{role}.onnx" else quantise)(source, target, **options)
 
     monkeypatch.setattr(export_module, name, only_this_role)
     exported = export(toy_model, tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.bound=0.05"]))

@@ -12,6 +12,7 @@ from pocketrec_export.model import Model, read_card
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.evaluate.baselines import fit_baselines
 from pocketrec_training.evaluate.bundle_ranker import BundleRanker
+from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.figures import Figures, measure_all
 from pocketrec_training.evaluate.measurement import Yardstick
 from pocketrec_training.evaluate.ranker import Ranker
@@ -26,6 +27,7 @@ def evaluate(
     bundle: Path | None,
     split: str | None = None,
     options: EvaluationOptions | None = None,
+    cases: Path | None = None,
 ) -> Result:
     """Measure on the test cases of the split that the subject was trained with.
 
@@ -36,6 +38,7 @@ def evaluate(
             model's figures stand under `model/`.
         split: Name of the split; that which the subject records, by default.
         options: What to measure.
+        cases: File to write each ranker's value of each case to; see `CaseFile`.
 
     Raises:
         ValueError: Neither model nor bundle is given.
@@ -58,7 +61,10 @@ def evaluate(
     yardstick = Yardstick.of(parts, vectors, options.at)
     subjects = measure_all(_subjects(dataset, model, bundle), yardstick, options.unmasked)
     baselines = fit_baselines(parts, texts, vectors, options.seed) if options.baselines else iter(())
-    figures = Figures.of(subjects, measure_all(baselines, yardstick, options.unmasked), options.seed)
+    compared = measure_all(baselines, yardstick, options.unmasked)
+    if cases is not None:
+        CaseFile.of({**subjects, **compared}).save(cases)
+    figures = Figures.of(subjects, compared, options.seed)
     return as_result("evaluate", figures, facts_of(dataset, parts), options, started)
 
 

@@ -1,0 +1,66 @@
+"""An experiment goes from raw files to figures, takes up where it stopped, and never mixes settings."""
+
+import numpy as np
+import pytest
+from toys import write_shop
+
+from pocketrec.config import load_config
+from pocketrec.errors import DataError
+from pocketrec.results import Result
+from pocketrec_training.evaluate.case_file import CaseFile
+from pocketrec_training.experiment import ExperimentConfig, run_experiment
+
+
+@pytest.fixture(scope="module")
+def config(toy_config):
+    return ExperimentConfig(train=toy_config, seeds=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def done(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    source = write_shop(folder / "shop")
+    return source, folder / "work", run_experiment("shop", source, folder / "work", config)
+
+
+def test_figures_are_means_over_seeds_of_the_bundle(done):
+    _, work, result = done
+    seeds = [Result.read(work / f"seed-{seed}" / "evaluate.json") for seed in (0, 1)]
+    assert result.seeds == (0, 1)
+    for key in ("ndcg@10", "recall@10", "ndcg@10/unmasked", "model/ndcg@10"):
+        assert result.metrics[key] == pytest.approx(np.mean([each.metrics[key] for each in seeds]))
+    deviation = np.std([each.metrics["ndcg@10"] for each in seeds], ddof=1)
+    assert result.metrics["deviation/ndcg@10"] == pytest.approx(deviation)
+    low, high = result.intervals["ndcg@10"]
+    assert low <= result.metrics["ndcg@10"] <= high
+    assert result.metrics["ndcg@10"] > result.baselines["popularity"]["ndcg@10"]
+    assert result.metrics["train_s"] > 0
+
+
+def test_every_case_is_kept_for_comparisons(done):
+    _, work, _ = done
+    cases = CaseFile.load(work / "seed-0" / "cases.npz")
+    result = Result.read(work / "seed-0" / "evaluate.json")
+    for name, values in cases.values.items():
+        subject, _, key = name.partition("/")
+        figures = result.metrics if subject == "bundle" else result.baselines.get(subject)
+        if figures is not None:
+            assert figures[key] == pytest.approx(values.mean(), abs=1e-6)
+    assert {len(mask) for mask in cases.slices.values()} == {len(cases.values["bundle/ndcg@10"])}
+
+
+def test_what_is_there_is_not_done_again(done, config):
+    source, work, result = done
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
+    again = run_experiment("shop", source, work, config)
+    assert again.metrics == result.metrics
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()} == before
+
+
+def test_settings_are_never_mixed(done, config):
+    source, work, _ = done
+    other = load_config(ExperimentConfig, overrides=["train.dim=8"])
+    with pytest.raises(DataError, match="other settings"):
+        run_experiment("shop", source, work, other)
+    with pytest.raises(DataError, match="not an experiment"):
+        run_experiment("shop", source, source, config)

@@ -1,0 +1,48 @@
+"""`pocketrec experiment`."""
+
+import argparse
+import os
+from pathlib import Path
+
+_CONFIGS = Path("training") / "configs"
+_RESULTS = Path("bench") / "results"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare options."""
+    parser.add_argument("experiment", metavar="NAME", help=f"of a file in {_CONFIGS}, or a TOML file")
+    parser.add_argument(
+        "--source", type=Path, metavar="FOLDER", help="raw files (default: $POCKETREC_DATA/NAME), as for prepare"
+    )
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="for all that comes out (default build/NAME)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, such as train.dim=64"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run what isn't done yet, show the table, write the result."""
+    from pocketrec.config import load_config
+    from pocketrec_training.evaluate.table import slice_table, table
+    from pocketrec_training.experiment import ExperimentConfig, run_experiment
+    from pocketrec_training.terminal import show_on_terminal
+
+    if not arguments.quiet:
+        show_on_terminal()
+    named = Path(arguments.experiment)
+    path = named if named.suffix == ".toml" else _CONFIGS / f"{named}.toml"
+    config, name = load_config(ExperimentConfig, path, arguments.set), path.stem
+    result = run_experiment(name, arguments.source or _source(name), arguments.work or Path("build") / name, config)
+    print(table(result, 10))
+    print()
+    print(slice_table(result, 10))
+    written = arguments.json or _RESULTS / f"{name}.json"
+    result.write(written)
+    print(f"\nWritten to {written}")
+
+
+def _source(name: str) -> Path:
+    folder = os.environ.get("POCKETREC_DATA")
+    if not folder:
+        raise ValueError(f"where are the raw files of {name}? Give --source, or set POCKETREC_DATA to their parent")
+    return Path(folder) / name
