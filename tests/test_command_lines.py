@@ -56,6 +56,11 @@ BAD = [
     ("experiment {good} --source {nothing} --work {new}", 1, "nothing"),
     ("experiment {good} --source {source} --work {other}", 1, "not an experiment"),
     ("experiment {good} --source {source} --work {new} --set seeds=[]", 1, "seeds"),
+    # compare
+    ("compare", 2, "RESULT"),
+    ("compare {file}", 1, "one result"),
+    ("compare {file} {file}", 1, "file.txt"),
+    ("compare {nothing} {file}", 1, "nothing"),
     # export
     ("export --out {new}", 2, "--model"),
     ("export --model {nothing} --out {new}", 1, "nothing"),

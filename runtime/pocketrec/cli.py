@@ -40,6 +40,9 @@ COMMANDS = {
     "evaluate": _Entry(
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
     ),
+    "compare": _Entry(
+        "pocketrec_training.commands.compare", "say which evaluated rankings beat which", "training", _TRAINING
+    ),
     "experiment": _Entry(
         "pocketrec_training.commands.experiment", "run a whole line from raw files to figures", "training", _TRAINING
     ),

@@ -39,7 +39,7 @@ def test_figures_are_means_over_seeds_of_the_bundle(done):
 
 def test_every_case_is_kept_for_comparisons(done):
     _, work, _ = done
-    cases = CaseFile.load(work / "seed-0" / "cases.npz")
+    cases = CaseFile.load(work / "seed-0" / "evaluate.cases.npz")
     result = Result.read(work / "seed-0" / "evaluate.json")
     for name, values in cases.values.items():
         subject, _, key = name.partition("/")

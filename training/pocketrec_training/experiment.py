@@ -66,7 +66,7 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
     if raw is not None:
         prepare(raw, dataset, config.prepare)
     results = [_one_seed(dataset, work / f"seed-{seed}", config, seed) for seed in config.seeds]
-    cases = [CaseFile.load(work / f"seed-{seed}" / "cases.npz") for seed in config.seeds]
+    cases = [CaseFile.load(CaseFile.beside(work / f"seed-{seed}" / "evaluate.json")) for seed in config.seeds]
     metrics, intervals = dict(_means(results)), _intervals(cases)
     trained = [Result.read(work / f"seed-{seed}" / "train.json").duration_s for seed in config.seeds]
     first = results[0]
@@ -115,10 +115,11 @@ def _one_seed(dataset: Path, folder: Path, config: ExperimentConfig, seed: int) 
         ).write(folder / "train.json")
     if not (bundle / "manifest.json").exists():
         export(model, bundle, config.export, seed)
-    if not (folder / "evaluate.json").exists():
+    measured = folder / "evaluate.json"
+    if not measured.exists():
         options = EvaluationOptions(baselines=seed == config.seeds[0], unmasked=config.unmasked, seed=seed)
-        evaluate(dataset, model, bundle, None, options, folder / "cases.npz").write(folder / "evaluate.json")
-    return Result.read(folder / "evaluate.json")
+        evaluate(dataset, model, bundle, None, options, CaseFile.beside(measured)).write(measured)
+    return Result.read(measured)
 
 
 def _means(results: Sequence[Result]) -> Iterator[tuple[str, float]]:

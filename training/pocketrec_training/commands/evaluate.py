@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluate, print, write."""
     from pocketrec.config import load_config
     from pocketrec.errors import require_extra
+    from pocketrec_training.evaluate.case_file import CaseFile
     from pocketrec_training.evaluate.cross_validation import cross_validate
     from pocketrec_training.evaluate.evaluation import evaluate
     from pocketrec_training.evaluate.plot import plot
@@ -59,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         if arguments.config or arguments.overrides:
             raise ValueError("--config and --set say what to train, so they need --folds")
-        result = evaluate(arguments.data, arguments.model, arguments.bundle, arguments.split, options)
+        cases = CaseFile.beside(arguments.json) if arguments.json else None
+        result = evaluate(arguments.data, arguments.model, arguments.bundle, arguments.split, options, cases)
     print(table(result, arguments.at))
     print()
     print(slice_table(result, arguments.at))

@@ -35,6 +35,11 @@ class CaseFile:
         }
         return cls(values, dict(next(iter(measured.values())).slices))
 
+    @staticmethod
+    def beside(result: Path) -> Path:
+        """Where the cases of a result file lie."""
+        return result.with_suffix(".cases.npz")
+
     def save(self, path: Path) -> None:
         """Write as one compressed `.npz`."""
         path.parent.mkdir(parents=True, exist_ok=True)

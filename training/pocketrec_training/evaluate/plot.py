@@ -1,9 +1,11 @@
-"""A result as a picture: bars with their intervals."""
+"""Results as pictures: bars and differences with their intervals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pocketrec.errors import require_extra
 from pocketrec.results import Result
+from pocketrec_training.evaluate.comparison import Lead
 
 
 def plot(result: Result, path: Path, at: int = 10) -> None:
@@ -49,5 +51,40 @@ def plot(result: Result, path: Path, at: int = 10) -> None:
         fontsize=10,
         color="#555555",
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def plot_leads(leads: Sequence[Lead], key: str, path: Path) -> None:
+    """Draw each pair's difference with its interval as a PNG; what chance explains is grey.
+
+    Args:
+        leads: From `compare`.
+        key: Figure that was compared.
+        path: File to write.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    require_extra("bench", ("matplotlib",), "a plot")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.2 + 0.42 * len(leads)), layout="constrained")
+    axis = figure.subplots()
+    for place, lead in enumerate(reversed(leads)):
+        (low, high), mean = lead.difference.interval, lead.difference.mean
+        colour = "#1f5f99" if lead.p < 0.05 else "#9aa5b1"
+        error = [[max(0.0, mean - low)], [max(0.0, high - mean)]]
+        axis.errorbar(mean, place, xerr=error, fmt="o", color=colour, capsize=3)
+        axis.annotate(f"p {lead.p:.3g}", (high, place), (6, 0), textcoords="offset points", va="center", fontsize=9)
+    axis.axvline(0, color="#333333", linewidth=0.8)
+    axis.set_yticks(range(len(leads)), [f"{lead.ahead} over {lead.behind}" for lead in reversed(leads)])
+    axis.set_ylim(-0.6, len(leads) - 0.4)
+    axis.margins(x=0.15)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x", color="#e3e7eb")
+    axis.set_axisbelow(True)
+    axis.set_title(f"difference in {key}, 95 % intervals over cases", loc="left", fontweight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
