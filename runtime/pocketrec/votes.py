@@ -35,6 +35,8 @@ class Votes:
             >>> Votes.of(np.array([0, 1]), [table]).at(np.array([1, 2])).tolist()
             [[0.25, 1.125], [0.0, 1.0]]
         """
+        if not len(history):
+            return cls(np.zeros(0, np.int32), np.zeros((2 * len(tables), 0), np.float32))
         cast = [table.votes(part) for table in tables for part in (history, history[-1:])]
         if len(tables[0]) <= _DENSE_ITEMS:
             return cls(None, _summed(cast, len(tables[0]) + 1))
