@@ -1,10 +1,12 @@
-"""Softmax losses against sums written out, and against each other."""
+"""Losses against sums written out, against each other, and on samples whose bias is known."""
 
 import math
 
 import pytest
 import torch
 
+from pocketrec_training.losses.bpr import bpr
+from pocketrec_training.losses.negatives import Negatives
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 
 
@@ -24,7 +26,7 @@ def test_full_softmax_is_the_written_out_sum():
 def test_sampled_softmax_over_every_item_is_the_full_softmax():
     users, vectors, targets = unit(5, 4), unit(7, 4, seed=1), torch.tensor([0, 6, 3, 3, 1])
     is_target = targets[:, None] == torch.arange(7)[None, :]
-    sampled = sampled_softmax(users, vectors[targets], vectors, is_target, 7, 0.2)
+    sampled = sampled_softmax(users, vectors[targets], vectors, is_target, torch.zeros(7), 0.2)
     assert sampled.item() == pytest.approx(full_softmax(users, vectors, targets, 0.2).item(), rel=1e-5)
 
 
@@ -36,13 +38,83 @@ def test_sampled_softmax_estimates_the_full_loss_without_bias_towards_the_sample
         for seed in range(40):
             sample = torch.randint(2000, (size,), generator=torch.Generator().manual_seed(seed))
             is_target = targets[:, None] == sample[None, :]
-            draws.append(sampled_softmax(users, vectors[targets], vectors[sample], is_target, 2000, 0.5).item())
+            expected = torch.full((size,), math.log(size / 2000))
+            draws.append(sampled_softmax(users, vectors[targets], vectors[sample], is_target, expected, 0.5).item())
         assert sum(draws) / len(draws) == pytest.approx(full, rel=0.03)
 
 
 def test_own_target_among_the_negatives_changes_nothing():
     users, vectors = unit(1, 4), unit(3, 4, seed=1)
     target = vectors[:1]
-    without = sampled_softmax(users, target, vectors[1:], torch.zeros(1, 2, dtype=torch.bool), 2, 1.0)
-    with_own = sampled_softmax(users, target, vectors, torch.tensor([[True, False, False]]), 3, 1.0)
+    without = sampled_softmax(users, target, vectors[1:], torch.zeros(1, 2, dtype=torch.bool), torch.zeros(2), 1.0)
+    with_own = sampled_softmax(users, target, vectors, torch.tensor([[True, False, False]]), torch.zeros(3), 1.0)
     assert with_own.item() == pytest.approx(without.item(), rel=1e-6)
+
+
+POPULARITY = torch.tensor([1000.0, 100.0, 10.0, 1.0, 1.0, 0.0] * 20)
+
+
+@pytest.mark.parametrize("source", ["uniform", "popular", "in-batch"])
+def test_each_negative_comes_as_often_as_is_expected(source):
+    torch.manual_seed(0)
+    found, said = torch.zeros(len(POPULARITY)), torch.zeros(len(POPULARITY))
+    for _ in range(400):
+        targets = torch.multinomial(POPULARITY, 64, replacement=True)
+        drawn = Negatives.draw(source, 64, POPULARITY, targets)
+        found.index_add_(0, drawn.rows, torch.ones(len(drawn.rows)))
+        said[drawn.rows] = drawn.log_expected.exp()
+    often = found > 200
+    assert often.any()
+    assert found[often] / 400 == pytest.approx(said[often], rel=0.25)
+
+
+@pytest.mark.parametrize("source", ["popular", "in-batch"])
+def test_without_the_correction_popular_items_are_pushed_away(source):
+    """Scores that equal the log of the true probabilities are where the full softmax rests; the corrected loss rests
+    there too, on average over samples, and the uncorrected one pushes popular items down by far."""
+    torch.manual_seed(0)
+    shares = (POPULARITY + 1) / (POPULARITY + 1).sum()
+    pushes = {}
+    for corrected in (True, False):
+        # One user of one dimension; an item's "vector" is its score.
+        scores = shares.log()[:, None].clone().requires_grad_()
+        user = torch.ones(64, 1)
+        for _ in range(300):
+            targets = torch.multinomial(shares, 64, replacement=True)
+            drawn = Negatives.draw(source, 64, POPULARITY + 1, targets)
+            left_out = targets[:, None] == drawn.rows[None, :]
+            expected = drawn.log_expected * corrected
+            loss = sampled_softmax(user, scores[targets], scores[drawn.rows], left_out, expected, 1.0) / 300
+            loss.backward()
+        popular = POPULARITY >= 1000
+        pushes[corrected] = float(scores.grad[popular].sum())
+    assert abs(pushes[True]) < 0.12
+    assert abs(pushes[False]) > 2 * abs(pushes[True])
+
+
+def test_bpr_is_the_written_out_sum_and_its_gradient_that_of_differences():
+    users, vectors = unit(2, 3).double().requires_grad_(), unit(5, 3, seed=1).double()
+    targets, left_out = torch.tensor([0, 1]), torch.tensor([[False, False, False], [True, False, False]])
+    expected = [
+        math.log(1 + math.exp(-float((user @ (vectors[target] - vectors[negative])).detach()) / 0.3))
+        for place, (user, target) in enumerate(zip(users, targets, strict=True))
+        for negative in range(2, 5)
+        if not left_out[place, negative - 2]
+    ]
+
+    def loss(given):
+        return bpr(given, vectors[targets], vectors[2:], left_out, 0.3)
+
+    assert loss(users).item() == pytest.approx(sum(expected) / len(expected))
+    assert torch.autograd.gradcheck(loss, (users,))
+
+
+def test_gradients_of_the_softmaxes_are_those_of_differences():
+    users, vectors = unit(3, 4).double().requires_grad_(), unit(6, 4, seed=1).double().requires_grad_()
+    targets, drawn = torch.tensor([0, 5, 2]), torch.tensor([1, 2, 3])
+    left_out = targets[:, None] == drawn[None, :]
+    expected = torch.tensor([0.1, -1.0, 0.5]).double()
+    assert torch.autograd.gradcheck(lambda u, v: full_softmax(u, v, targets, 0.2), (users, vectors))
+    assert torch.autograd.gradcheck(
+        lambda u, v: sampled_softmax(u, v[targets], v[drawn], left_out, expected, 0.2), (users, vectors)
+    )

@@ -16,6 +16,7 @@ from pocketrec_export.model import Model
 from pocketrec_training.evaluate.splits import make_split
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.model_ranker import ModelRanker
+from pocketrec_training.tower_training import rank_by_tower
 from pocketrec_training.train import fit_model, train
 
 
@@ -50,6 +51,24 @@ def test_same_seed_gives_the_same_model_and_another_seed_another(shop, toy_confi
     first, again, other = (fit_model(shop, split, toy_config, seed) for seed in (1, 1, 2))
     assert same_models(first, again)
     assert not same_models(first, other)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"loss": "sampled-softmax", "sample": 16},
+        {"loss": "sampled-softmax", "sample": 16, "negatives": "popular"},
+        {"loss": "sampled-softmax", "negatives": "in-batch"},
+        {"loss": "bpr", "sample": 16},
+    ],
+)
+def test_every_loss_teaches_the_tower_a_taste(shop, toy_config, choice):
+    split = make_split(shop, "leave-last-out")
+    training = msgspec.structs.replace(toy_config.training, **choice)
+    model = fit_model(shop, split, msgspec.structs.replace(toy_config, training=training), seed=0)
+    ranked = rank_by_tower(model.user, torch.from_numpy(model.vectors), split.test.histories, 10, 3)
+    found = np.mean([target[0] in line for line, target in zip(ranked, split.test.targets, strict=True)])
+    assert found > 0.3  # by chance: 3 of 40
 
 
 def test_a_saved_model_loads_as_it_was(shop, toy_config, tmp_path):

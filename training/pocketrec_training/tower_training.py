@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY, TowerConfig, User
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
 from pocketrec_training.item_table import ItemTable
+from pocketrec_training.losses.bpr import bpr
+from pocketrec_training.losses.negatives import Negatives, Source
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 from pocketrec_training.sequences import FRAGMENTS, Batch, Rows, batches, windows
 
@@ -37,10 +39,16 @@ class TowerTrainingConfig(Config, frozen=True, kw_only=True):
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
     temperature: Annotated[float, Meta(gt=0)] = 0.05
-    negatives: Annotated[int, Meta(ge=1)] = 1024
-    """Size of the sample where the softmax is sampled."""
+    loss: Literal["softmax", "sampled-softmax", "bpr"] = "softmax"
+    """`softmax` over the whole catalogue, sampled where that is larger than `full_softmax_items`."""
     full_softmax_items: Annotated[int, Meta(ge=0)] = 20_000
     """Larger catalogues take the sampled softmax."""
+    negatives: Source = "uniform"
+    """Where a sampled loss takes its negatives from."""
+    sample: Annotated[int, Meta(ge=1)] = 1024
+    """How many it takes."""
+    correct_sampling: bool = True
+    """Whether the sampled softmax takes off how often each negative was to be expected (logQ)."""
     cold_share: Annotated[float, Meta(ge=0, lt=1)] = 0.1
     """Share of items that lose their residual in each pass."""
     request_weight: Annotated[float, Meta(ge=0)] = 0.1
@@ -87,6 +95,7 @@ def train_tower(
         ItemTable(text_vectors, dim),
         UserTower(dim, shape),
         torch.from_numpy(request_vectors),
+        torch.from_numpy(np.bincount(np.concatenate([*fit, []]).astype(np.int64), minlength=len(text_vectors))),
         shape,
         config,
         seed,
@@ -114,11 +123,13 @@ class _Run:
         table: ItemTable,
         tower: UserTower,
         requests: Tensor,
+        popularity: Tensor,
         shape: TowerConfig,
         config: TowerTrainingConfig,
         seed: int,
     ) -> None:
         self.table, self.tower, self.requests = table, tower, requests
+        self.popularity = popularity.float()
         self.shape, self.config, self.seed = shape, config, seed
         self.optimiser = torch.optim.AdamW(
             [
@@ -217,20 +228,36 @@ class _Run:
         rows, mask = batch.rows, batch.mask
         users = self.tower.every_position(vectors[rows[:, :-1]], torch.zeros_like(rows[:, :-1]), mask[:, :-1])
         real = mask[:, :-1] > 0
-        loss = self._softmax(users[real], vectors, rows[:, 1:][real])
+        taken, each = rows.masked_fill(mask == 0, -1), torch.arange(len(rows))
+        loss = self._ranking_loss(users[real], vectors, rows[:, 1:][real], taken, each[:, None].expand_as(real)[real])
         if self.config.request_weight > 0:
             # Requests teach the tower alone: a title gives its item away, and residuals would learn it by heart.
             fixed = vectors.detach()
             users = self.tower(*self._requests(batch, fixed, random))
-            loss = loss + self.config.request_weight * self._softmax(users, fixed, rows[:, -1])
+            loss = loss + self.config.request_weight * self._ranking_loss(users, fixed, rows[:, -1], taken, each)
         return loss
 
-    def _softmax(self, users: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        if len(vectors) <= self.config.full_softmax_items:
-            return full_softmax(users, vectors, targets, self.config.temperature)
-        sample = torch.randint(len(vectors), (self.config.negatives,))
-        same = targets[:, None] == sample[None, :]
-        return sampled_softmax(users, vectors[targets], vectors[sample], same, len(vectors), self.config.temperature)
+    def _ranking_loss(self, users: Tensor, vectors: Tensor, targets: Tensor, taken: Tensor, whose: Tensor) -> Tensor:
+        """The loss that was asked for.
+
+        Args:
+            users: Float [cases, dim].
+            vectors: All items' [items, dim].
+            targets: Int64 [cases].
+            taken: Int64 [users, length], items of each user of the batch; -1 for padding.
+            whose: Int64 [cases], the user of each case.
+        """
+        config = self.config
+        if config.loss == "softmax" and len(vectors) <= config.full_softmax_items:
+            return full_softmax(users, vectors, targets, config.temperature)
+        drawn = Negatives.draw(config.negatives, config.sample, self.popularity, targets)
+        left_out = targets[:, None] == drawn.rows[None, :]
+        if config.negatives == "in-batch":  # what the same user took is no negative of his
+            left_out |= (taken[:, :, None] == drawn.rows).any(dim=1)[whose]
+        if config.loss == "bpr":
+            return bpr(users, vectors[targets], vectors[drawn.rows], left_out, config.temperature)
+        expected = drawn.log_expected * config.correct_sampling
+        return sampled_softmax(users, vectors[targets], vectors[drawn.rows], left_out, expected, config.temperature)
 
     def _requests(self, batch: Batch, vectors: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """For each last item of the batch a request that asks for it: [context], a few items, [query].

@@ -1,7 +1,5 @@
 """Softmax over items, whole or sampled."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,25 +21,25 @@ def sampled_softmax(
     users: Tensor,
     target_vectors: Tensor,
     negative_vectors: Tensor,
-    is_target: Tensor,
-    items: int,
+    left_out: Tensor,
+    log_expected: Tensor,
     temperature: float,
 ) -> Tensor:
-    """Softmax over the target and a uniform sample of the catalogue, shared by all cases.
+    """Softmax over the target and a sample of the catalogue that all cases share, corrected for how it was drawn.
 
-    A negative drawn with probability q stands for 1/q items, so log q is taken off its logit (Bengio and Senecal
-    2008); with `sample` of `items` rows drawn uniformly that is log(sample / items).
+    A negative that is expected c times in the sample stands for 1 / c items, so log c is taken off its logit (Bengio
+    and Senecal 2008; "logQ"). The target is always there and stands for itself, so nothing is taken off its own
+    (Khrylchenko et al. 2025, "Correcting the LogQ correction").
 
     Args:
         users: Float [cases, dim].
         target_vectors: Float [cases, dim].
         negative_vectors: Float [sample, dim].
-        is_target: Bool [cases, sample]: where a negative is the case's own target, and is left out.
-        items: Size of the catalogue.
+        left_out: Bool [cases, sample]: negatives that are none for a case: its target, or what its user took too.
+        log_expected: Float [sample]: log c of each negative; zeros leave the correction out.
         temperature: As in `full_softmax`.
     """
     positive = (users * target_vectors).sum(dim=-1, keepdim=True) / temperature
-    correction = math.log(items / len(negative_vectors))
-    negative = users @ negative_vectors.T / temperature + correction
-    logits = torch.cat([positive, negative.masked_fill(is_target, -torch.inf)], dim=1)
+    negative = users @ negative_vectors.T / temperature - log_expected
+    logits = torch.cat([positive, negative.masked_fill(left_out, -torch.inf)], dim=1)
     return F.cross_entropy(logits, logits.new_zeros(len(users), dtype=torch.long))
