@@ -6,7 +6,7 @@ from made_data import dataset_of
 
 from pocketrec.errors import DataError
 from pocketrec_training.dataset import dataset_digest
-from pocketrec_training.evaluate.splits import folds, global_time, leave_last_out, make_split
+from pocketrec_training.evaluate.splits import folds, global_time, last_basket, leave_last_out, make_split
 
 HISTORIES = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=8), min_size=1, max_size=8)
 DATED = st.lists(
@@ -90,8 +90,41 @@ def test_shares_that_leave_nothing_are_refused(test_share, validation_share):
         global_time(dataset_of([[1, 2, 3]], 4, times=[[1, 2, 3]]), test_share, validation_share)
 
 
+def test_the_last_basket_is_held_out_whole():
+    times = [[1, 1, 2, 2, 3, 3, 3], [4, 4, 5], [6]]
+    split = last_basket(dataset_of([[0, 1, 2, 3, 4, 1, 5], [6, 7, 8], [2]], 9, times))
+    assert lists(split.fit) == [[0, 1], [6, 7, 8], [2]]
+    assert (lists(split.validation.histories), lists(split.validation.targets)) == ([[0, 1]], [[2, 3]])
+    assert (lists(split.test.histories), lists(split.test.targets)) == ([[0, 1, 2, 3]], [[4, 5]])  # 1 isn't new
+
+
+@given(DATED)
+def test_no_basket_is_torn_apart(events):
+    histories = [[row for _, row in sorted(line)] for line in events]
+    times = [sorted(moment for moment, _ in line) for line in events]
+    split = last_basket(dataset_of(histories, 10, times))
+    for held_out, place in ((split.validation, -2), (split.test, -1)):
+        for user, history, targets in zip(held_out.users, held_out.histories, held_out.targets, strict=True):
+            moment = sorted(set(times[user]))[place]
+            expected = [row for row, time in zip(histories[user], times[user], strict=True) if time < moment]
+            assert history.tolist() == expected
+            basket = {row for row, time in zip(histories[user], times[user], strict=True) if time == moment}
+            assert set(targets.tolist()) == basket - set(expected)
+    for rows, user in zip(split.fit, range(len(histories)), strict=True):
+        moments = sorted(set(times[user]))
+        kept = moments if len(moments) < 3 else moments[:-2]
+        assert len(rows) == sum(time in kept for time in times[user])
+
+
+def test_baskets_need_times():
+    with pytest.raises(DataError, match="timestamps"):
+        make_split(dataset_of([[1, 2, 3]], 4), "last-basket")
+
+
 def test_unknown_split_names_the_known_ones():
-    with pytest.raises(ValueError, match=r"'by-luck' is unknown; choose leave-last-out or global-time"):
+    with pytest.raises(
+        ValueError, match=r"'by-luck' is unknown; choose one of leave-last-out, global-time, last-basket"
+    ):
         make_split(dataset_of([[1, 2, 3]], 4), "by-luck")
 
 

@@ -128,5 +128,5 @@ def _print(card: "DatasetCard", said: dict[str, str]) -> None:
         share = card.ties.tied_last_two / card.ties.users
         print(
             f"Warning: the last two interactions of {share:.0%} of users have the same time, so which is "
-            "the last is chance: hold out by time, or whole last baskets"
+            "the last is chance: train with --set split=last-basket or --set split=global-time"
         )

@@ -80,7 +80,36 @@ def global_time(dataset: Dataset, test_share: float = 0.1, validation_share: flo
     return split
 
 
-SPLITS: dict[str, Callable[[Dataset], Split]] = {"leave-last-out": leave_last_out, "global-time": global_time}
+def last_basket(dataset: Dataset) -> Split:
+    """The items of each user's last moment for test, of the last but one for validation, the rest to learn from.
+
+    For orders whose lines have one time: which of them is the last is chance, so all are targets, as far as they are
+    new to the user. Users with fewer than three baskets, or nothing new in a basket, make no case of it.
+
+    Raises:
+        DataError: The data set has no times.
+    """
+    if not dataset.card.ties.timestamps:
+        raise DataError(f"data set {dataset.card.name} has no timestamps to tell baskets by: use leave-last-out")
+    times = np.split(dataset.times, dataset.offsets[1:-1])
+    fit, validation, test = [], _Cases(), _Cases()
+    for user, (rows, moments) in enumerate(zip(dataset.histories(), times, strict=True)):
+        begins = np.flatnonzero(np.diff(moments)) + 1  # of every basket but the first
+        if len(begins) < 2:
+            fit.append(rows)
+            continue
+        first, second = begins[-2:]
+        fit.append(rows[:first])
+        validation.add(user, rows[:first], rows[first:second])
+        test.add(user, rows[:second], rows[second:])
+    return Split("last-basket", fit, validation.held_out(), test.held_out())
+
+
+SPLITS: dict[str, Callable[[Dataset], Split]] = {
+    "leave-last-out": leave_last_out,
+    "global-time": global_time,
+    "last-basket": last_basket,
+}
 
 
 def make_split(dataset: Dataset, name: str) -> Split:
@@ -91,10 +120,12 @@ def make_split(dataset: Dataset, name: str) -> Split:
         DataError: The data set can't be cut that way, or no user is left to test on.
     """
     if name not in SPLITS:
-        raise ValueError(f"split {name!r} is unknown; choose {' or '.join(SPLITS)}")
+        raise ValueError(f"split {name!r} is unknown; choose one of {', '.join(SPLITS)}")
     split = SPLITS[name](dataset)
     if not len(split.test):
-        raise DataError(f"data set {dataset.card.name}: no user has the three interactions that {name} needs")
+        raise DataError(
+            f"data set {dataset.card.name}: no user has the three interactions or baskets that {name} needs"
+        )
     return split
 
 
