@@ -49,7 +49,9 @@ def test_the_wheel_holds_every_module_of_the_four_packages_and_nothing_else(whee
     held = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
     code = {path for path in held if not path.parts[0].endswith(".dist-info")}
     parts = [ROOT / part for part in ("runtime", "export", "training", "bench")]
-    source = {path.relative_to(part) for part in parts for path in part.rglob("*") if _ships(path)}
+    # Beside its package a part may hold what concerns this repository alone: training/configs, bench/results.
+    packages = [(part, folder) for part in parts for folder in part.iterdir() if folder.name in PACKAGES]
+    source = {path.relative_to(part) for part, folder in packages for path in folder.rglob("*") if _ships(path)}
     assert code == source
     assert {path.parts[0] for path in code} == set(PACKAGES)
     assert {Path(package, "py.typed") for package in PACKAGES} <= code
