@@ -8,6 +8,7 @@ from pocketrec.config import load_config
 from pocketrec.errors import DataError
 from pocketrec.results import Result
 from pocketrec_training.evaluate.case_file import CaseFile
+from pocketrec_training.evaluate.table import table
 from pocketrec_training.experiment import ExperimentConfig, run_experiment
 
 
@@ -35,6 +36,8 @@ def test_figures_are_means_over_seeds_of_the_bundle(done):
     assert low <= result.metrics["ndcg@10"] <= high
     assert result.metrics["ndcg@10"] > result.baselines["popularity"]["ndcg@10"]
     assert result.metrics["train_s"] > 0
+    for line in ("bundle", "model", "ease"):
+        assert line in table(result)
 
 
 def test_every_case_is_kept_for_comparisons(done):

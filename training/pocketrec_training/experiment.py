@@ -138,8 +138,10 @@ def _intervals(cases: Sequence[CaseFile]) -> dict[str, tuple[float, float]]:
     found = {}
     for name in cases[0].values:
         subject, _, key = name.partition("/")
-        if subject == "bundle":
-            values = np.mean([case.values[name] for case in cases], axis=0)
+        values = np.mean([case.values[name] for case in cases if name in case.values], axis=0)
+        if subject == "model":
+            found[name] = bootstrap_intervals(values[:, None])[0]
+        elif subject == "bundle":
             for label, mask in {"": np.ones(len(values), np.bool_), **cases[0].slices}.items():
                 if mask.any():
                     found[f"{label}/{key}".lstrip("/")] = bootstrap_intervals(values[mask][:, None])[0]
