@@ -28,7 +28,7 @@ def retrieve(
     wanted = np.ones(len(index.vectors), np.bool_) if allowed is None else allowed.copy()
     wanted[without] = False
     new = wanted.copy()
-    for table in range(len(votes.sums) // 2):
+    for table in range(votes.tables):
         new[found[-1]] = False
         best = votes.best(table, count, wanted)
         found.append(best[new[best]])

@@ -43,6 +43,11 @@ class Votes:
         voted = np.unique(np.concatenate([rows for rows, _ in cast]))
         return cls(voted, _summed([(voted.searchsorted(rows), votes) for rows, votes in cast], len(voted)))
 
+    @property
+    def tables(self) -> int:
+        """Number of tables that voted."""
+        return len(self.sums) // 2
+
     def at(self, wanted: Rows) -> Sums:
         """Sums for some items, 0 for those without a vote and for -1: float32 [2 * tables, wanted]."""
         if self.rows is None:

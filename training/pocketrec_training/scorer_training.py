@@ -196,7 +196,7 @@ def _learn(whole: "_Run", folds: Sequence["_Run"], fold: Tensor, chosen: Tensor,
                 run.one_epoch((chosen & (fold != part)).nonzero()[:, 0], epoch=len(losses))
                 total += run.loss_of((chosen & (fold == part)).nonzero()[:, 0])
             losses.append(total / max(int(chosen.sum()), 1))
-            if losses[-1] == min(losses):
+            if int(np.argmin(losses)) == len(losses) - 1:  # of equal epochs the first, as below
                 best = [run.weights() for run in folds]
             shown.advance()
             shown.note(f"held-out loss {losses[-1]:.4f}")

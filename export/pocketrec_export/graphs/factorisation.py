@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pocketrec_export.graphs.unit import unit
+
 STEPS = 8
 """Conjugate-gradient steps; a history of h items needs h + 1 at most, and far fewer in practice."""
 
@@ -83,7 +85,7 @@ class FactorisationTower(nn.Module):
             next_size = (residual * preconditioned).sum(dim=1, keepdim=True)
             direction = preconditioned + next_size / size.clamp(min=1e-20) * direction
             size = next_size
-        return F.pad(F.normalize(user, dim=-1), (0, 1))
+        return F.pad(unit(user), (0, 1))
 
     def _normal_product(self, user: Tensor, seen: Tensor) -> Tensor:
         """(V'V + alpha V_h'V_h + lambda I) user."""

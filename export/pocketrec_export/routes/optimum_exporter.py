@@ -10,12 +10,12 @@ from pathlib import Path
 
 import onnx
 import torch
-import torch.nn.functional as F
 from onnx import compose, helper
 from optimum.exporters.onnx import onnx_export_from_model
 from torch import Tensor, nn
 
 from pocketrec_export.graphs.encoder import Encoder
+from pocketrec_export.graphs.unit import unit
 from pocketrec_export.routes.torch_exporter import OPSET, export_graph
 
 ROUTE = f"optimum {version('optimum')}, optimum-onnx {version('optimum-onnx')}, torch {torch.__version__}"
@@ -31,7 +31,7 @@ class _Head(nn.Module):
         self.projection = encoder.projection
 
     def forward(self, states: Tensor, attention_mask: Tensor) -> Tensor:
-        return F.normalize(self.projection(self.text_model.pool(states, attention_mask)), dim=-1)
+        return unit(self.projection(self.text_model.pool(states, attention_mask)))
 
 
 def export_encoder(encoder: Encoder, path: Path) -> None:

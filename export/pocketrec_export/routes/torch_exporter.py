@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 OPSET = 17
-"""The newest that onnxruntime's transformer optimiser fuses whole: with 20 it leaves SkipLayerNormalization apart."""
+"""The oldest that has LayerNormalization as one operator; older runtimes read it too."""
 ROUTE = f"torch {torch.__version__} torch.onnx.export(dynamo=False)"
 """What a manifest says of graphs that came this way."""
 

@@ -1,6 +1,6 @@
 """Cut a data set into what models may learn from and what they must foresee."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,15 +64,9 @@ def global_time(dataset: Dataset, test_share: float = 0.1, validation_share: flo
     count = len(ordered)
     begins_test = ordered[min(count - 1, round(count * (1 - test_share)))]
     begins_validation = ordered[min(count - 1, round(count * (1 - test_share - validation_share)))]
-    times = np.split(dataset.times, dataset.offsets[1:-1])
-    fit, validation, test = [], _Cases(), _Cases()
-    for user, (rows, moments) in enumerate(zip(dataset.histories(), times, strict=True)):
-        first, second = np.searchsorted(moments, [begins_validation, begins_test])
-        fit.append(rows[:first])
-        validation.add(user, rows[:first], rows[first:second])
-        test.add(user, rows[:second], rows[second:])
-    split = Split("global-time", fit, validation.held_out(), test.held_out())
-    if not (sum(map(len, fit)) and len(split.validation) and len(split.test)):
+    bounds = [begins_validation, begins_test]
+    split = _cut(dataset, "global-time", lambda moments: np.searchsorted(moments, bounds).tolist())
+    if not (sum(map(len, split.fit)) and len(split.validation) and len(split.test)):
         raise DataError(
             f"data set {dataset.card.name}: no user has events both before and in the last {test_share:.0%} "
             "of time: use the split leave-last-out"
@@ -91,18 +85,12 @@ def last_basket(dataset: Dataset) -> Split:
     """
     if not dataset.card.ties.timestamps:
         raise DataError(f"data set {dataset.card.name} has no timestamps to tell baskets by: use leave-last-out")
-    times = np.split(dataset.times, dataset.offsets[1:-1])
-    fit, validation, test = [], _Cases(), _Cases()
-    for user, (rows, moments) in enumerate(zip(dataset.histories(), times, strict=True)):
+
+    def places(moments: NDArray[np.int64]) -> Sequence[int]:
         begins = np.flatnonzero(np.diff(moments)) + 1  # of every basket but the first
-        if len(begins) < 2:
-            fit.append(rows)
-            continue
-        first, second = begins[-2:]
-        fit.append(rows[:first])
-        validation.add(user, rows[:first], rows[first:second])
-        test.add(user, rows[:second], rows[second:])
-    return Split("last-basket", fit, validation.held_out(), test.held_out())
+        return begins[-2:].tolist() if len(begins) >= 2 else (len(moments), len(moments))
+
+    return _cut(dataset, "last-basket", places)
 
 
 SPLITS: dict[str, Callable[[Dataset], Split]] = {
@@ -157,6 +145,18 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
             fit[user] = whole[user][:-1]
         splits.append(Split(f"fold {number} of {k}", fit, _last_of(whole, chosen), _last_of(whole, np.sort(held))))
     return splits
+
+
+def _cut(dataset: Dataset, name: str, places: Callable[[NDArray[np.int64]], Sequence[int]]) -> Split:
+    """Cut each history at the two places that its times give: where validation begins, and where test does."""
+    times = np.split(dataset.times, dataset.offsets[1:-1])
+    fit, validation, test = [], _Cases(), _Cases()
+    for user, (rows, moments) in enumerate(zip(dataset.histories(), times, strict=True)):
+        first, second = places(moments)
+        fit.append(rows[:first])
+        validation.add(user, rows[:first], rows[first:second])
+        test.add(user, rows[:second], rows[second:])
+    return Split(name, fit, validation.held_out(), test.held_out())
 
 
 class _Cases:
