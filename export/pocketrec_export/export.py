@@ -19,7 +19,8 @@ from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec_export.bundle_writer import Graph, Index
 from pocketrec_export.fusions import fuse_encoder
-from pocketrec_export.gate import GateConfig, Probe
+from pocketrec_export.gate import GateConfig, Probe, first_half
+from pocketrec_export.graphs.user import QUERY, UserTower
 from pocketrec_export.index_builder import IndexConfig, build_index
 from pocketrec_export.model import Model
 from pocketrec_export.precision import Choice, Precision, Variants, choose_precision
@@ -186,7 +187,9 @@ def _indexes(
     Items that have only text get the very vectors that the shipped encoder gives, so that adding such an item again
     at run time puts it in the same place.
     """
-    users = _user_vectors(model)
+    users = [_user_vectors(model)]
+    if isinstance(model.user, UserTower):
+        users.append(_query_vectors(model, encoders["fp32"]))
     cold = np.flatnonzero(~model.residual.any(axis=1))
     indexes: dict[Precision, Index] = {}
     for precision, graph in encoders.items():
@@ -221,6 +224,17 @@ def _user_vectors(model: Model, most: int = 500) -> Vectors:
         for rows in histories
     ]
     return torch.cat(users).numpy()
+
+
+@torch.inference_mode()
+def _query_vectors(model: Model, encoder: Graph, most: int = 300) -> Vectors:
+    """User vectors of queries alone, the first halves of some titles."""
+    chosen = np.random.default_rng(0).permutation(len(model.items))[:most]
+    reader = TextEncoder.open(encoder.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens)
+    asked = reader.encode([first_half(model.items[row].title) for row in chosen], model.card.dim)
+    kinds = torch.full((len(asked), 1), QUERY)
+    users: Vectors = model.user(torch.from_numpy(asked)[:, None], kinds, torch.ones(len(asked), 1)).numpy()
+    return users
 
 
 def _provenance(model: Model) -> dict[str, str]:

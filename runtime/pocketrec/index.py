@@ -1,4 +1,4 @@
-"""Find the items nearest to a user vector: an exact scan or the HNSW graph, whichever costs less here."""
+"""Find the items nearest to a user vector: an exact scan, or the HNSW graph where that costs far less here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 _NONE = np.zeros(0, np.int32)
 _GATHER_BELOW = 0.5
 """Share of the catalogue up to which gathering the allowed vectors costs less than scanning all: a row costs twice."""
+_WORTHWHILE = 0.5
+"""Share of the exact scan's cost below which the graph is worth what it may miss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class VectorIndex:
         if graph is not None and share > 0:
             fetch = int(count / share * 1.2) + len(without) if allowed is not None else count + len(without)
             scan_ms = graph.exact_ms * min(1.0, share / _GATHER_BELOW)
-            if fetch < len(self.vectors) and graph.search_ms * max(1.0, fetch / graph.ef) < scan_ms:
+            if fetch < len(self.vectors) and graph.search_ms * max(1.0, fetch / graph.ef) < _WORTHWHILE * scan_ms:
                 found = self._walk(graph, user, count, fetch, without, allowed)
                 if found is not None:
                     return found

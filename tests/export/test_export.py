@@ -166,8 +166,8 @@ def test_index_reaches_its_recall_and_is_deterministic(tmp_path):
     vectors = random.standard_normal((3000, 24)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     users = vectors[:100] + 0.1 * random.standard_normal((100, 24)).astype(np.float32)
-    facts = build_index(vectors, users, 50, IndexConfig(recall=0.97), tmp_path / "a.hnsw")
-    build_index(vectors, users, 50, IndexConfig(recall=0.97), tmp_path / "b.hnsw")
+    facts = build_index(vectors, [users], 50, IndexConfig(recall=0.97), tmp_path / "a.hnsw")
+    build_index(vectors, [users], 50, IndexConfig(recall=0.97), tmp_path / "b.hnsw")
     assert facts.recall >= 0.97
     assert 50 <= facts.ef <= 3000
     digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.hnsw", "b.hnsw")}
