@@ -45,7 +45,7 @@ BAD = [
     ("train --data {dataset} --out {new} --set tower.depht=2", 1, "depht"),
     ("train --data {dataset} --out {new} --set training.epochs=many", 1, "epochs"),
     ("train --data {dataset} --out {new} --set training.epochs=0", 1, "epochs"),
-    ('train --data {dataset} --out {new} --set encoder="{nothing}"', 1, "nothing"),
+    ('train --data {dataset} --out {new} --set encoder.folder="{nothing}"', 1, "nothing"),
     ("train --data {dataset} --out {new} --config {nothing}", 1, "nothing"),
     ("train --data {dataset} --out {new} --config {file}", 1, "file.txt"),
     ("train --data {dataset} --out {new} --config {config}", 1, "towr"),

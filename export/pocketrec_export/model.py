@@ -53,6 +53,8 @@ class ModelCard(Config, frozen=True, kw_only=True):
     dim: Annotated[int, msgspec.Meta(ge=2)]
     encoder: str
     """Name of the language model."""
+    tuned: str
+    """What of it learnt: `none`, `lora`, `top:N`, `all`."""
     pooling: Pooling
     max_tokens: Annotated[int, msgspec.Meta(ge=4)]
     template: TextTemplate
@@ -94,6 +96,8 @@ class Model:
         """Write the folder whole, or leave what was there."""
         with staged_folder(folder) as aside:
             shutil.copytree(self.encoder_folder, aside / "encoder", ignore=shutil.ignore_patterns("onnx", "*.bin"))
+            if self.card.tuned != "none":
+                self.encoder.text_model.transformer.save_pretrained(aside / "encoder")  # type: ignore[operator]
             save_file(self._weights(), aside / "weights.safetensors")
             write_catalogue(aside / "items.sqlite", self.items)
             np.save(aside / "vectors.npy", self.vectors)

@@ -16,7 +16,7 @@ from pocketrec_export.model import Model
 from pocketrec_training.evaluate.splits import make_split
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.model_ranker import ModelRanker
-from pocketrec_training.tower_training import rank_by_tower
+from pocketrec_training.tower_ranking import rank_by_tower
 from pocketrec_training.train import fit_model, train
 
 
@@ -59,7 +59,10 @@ def test_same_seed_gives_the_same_model_and_another_seed_another(shop, toy_confi
         {"loss": "sampled-softmax", "sample": 16},
         {"loss": "sampled-softmax", "sample": 16, "negatives": "popular"},
         {"loss": "sampled-softmax", "negatives": "in-batch"},
+        {"loss": "sampled-softmax", "sample": 16, "negatives": "hard"},
         {"loss": "bpr", "sample": 16},
+        {"logits": "bfloat16"},
+        {"slices": (8, 4)},
     ],
 )
 def test_every_loss_teaches_the_tower_a_taste(shop, toy_config, choice):
@@ -101,11 +104,11 @@ train(Dataset.load(Path({str(tmp_path / "dataset")!r})), Path({str(tmp_path / "c
     checkpoints = tmp_path / ".cut-checkpoint"
     process = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 120
-    while not list(checkpoints.glob("*.pt")) and process.poll() is None and time.monotonic() < deadline:
+    while not list(checkpoints.glob("*/tower.pt")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert list(checkpoints.glob("*.pt")), "killed before its first checkpoint, or after its end"
+    assert list(checkpoints.glob("*/tower.pt")), "killed before its first checkpoint, or after its end"
     resumed = train(Dataset.load(tmp_path / "dataset"), tmp_path / "cut", config, seed=0, resume=True)
     assert same_models(resumed, whole)
     assert not checkpoints.exists()
@@ -137,7 +140,9 @@ def test_item_table_is_text_plus_residual_at_unit_length():
     read = table.read(table.text_vectors)
     expected = torch.nn.functional.normalize(read + table.residual, dim=-1)
     assert torch.allclose(table(), expected)
-    assert torch.allclose(table(cold_share=0.999999), read, atol=1e-6)
+    assert torch.allclose(table(torch.zeros(6, dtype=torch.bool)), read, atol=1e-6)
+    other = torch.randn(6, 12)
+    assert torch.allclose(table(torch.zeros(6, dtype=torch.bool), other), table.read(other), atol=1e-6)
 
 
 def test_too_little_to_learn_from_is_one_clear_error(shop, toy_config):

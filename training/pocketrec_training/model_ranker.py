@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pocketrec.index import VectorIndex
 from pocketrec_export.model import Model
 from pocketrec_training.scorer_training import Cases, Retriever
-from pocketrec_training.tower_training import user_vectors
+from pocketrec_training.tower_ranking import user_vectors
 
 Rows = NDArray[np.int32]
 

@@ -1,7 +1,7 @@
 """Batches for the user tower: windows of histories, and short requests with a query or context."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from pocketrec.text import clean_text
 Rows = NDArray[np.int32]
 _WORD = re.compile(r"\S+")
 FRAGMENTS = 2
+_SHELF = 32
+"""Batches' worth of pieces that are sorted by length together: few enough that each epoch mixes them anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,23 @@ class Batch:
         return cls(torch.from_numpy(padded), torch.from_numpy(mask))
 
 
-def windows(histories: Sequence[Rows], length: int, random: np.random.Generator) -> list[Rows]:
+def windows(histories: Sequence[Rows], length: int, random: np.random.Generator, shuffled: bool = False) -> list[Rows]:
     """Cut histories into pieces of `length` inputs and the item that follows.
 
     Long histories are cut at a new random phase each time, so that every item is met with different pasts.
+
+    Args:
+        histories: Item rows of each user, oldest first.
+        length: Most inputs of a piece.
+        random: Of phases and orders.
+        shuffled: Whether histories have no order: each is put into a new one every time.
     """
     pieces = []
     for rows in histories:
         if len(rows) < 2:
             continue
+        if shuffled:
+            rows = random.permutation(rows)
         ends = [len(rows)]
         if len(rows) > length + 1:
             ends += range(len(rows) - int(random.integers(1, length + 1)), 1, -length)
@@ -52,11 +62,22 @@ def windows(histories: Sequence[Rows], length: int, random: np.random.Generator)
     return pieces
 
 
-def batches(pieces: Sequence[Rows], size: int, random: np.random.Generator) -> Iterator[Batch]:
-    """Pieces in random order, `size` at a time."""
+def batches(pieces: Sequence[Rows], size: int, random: np.random.Generator) -> list[Batch]:
+    """Pieces in random order, those of like length together: padding costs as much as items do.
+
+    A batch holds as many items as `size` pieces of mean length, so that every item counts alike.
+    """
     order = random.permutation(len(pieces))
-    for start in range(0, len(order), size):
-        yield Batch.of([pieces[i] for i in order[start : start + size]])
+    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    most = size * lengths.mean() if len(pieces) else 1.0
+    parts: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), _SHELF * size):
+        shelf = order[start : start + _SHELF * size]
+        shelf = shelf[np.argsort(lengths[shelf], kind="stable")]
+        full = np.ceil(lengths[shelf].sum() / most)  # batches of this shelf
+        place = (np.cumsum(lengths[shelf]) - lengths[shelf]) * full / lengths[shelf].sum()
+        parts += np.split(shelf, np.flatnonzero(np.diff(place.astype(np.int64))) + 1)
+    return [Batch.of([pieces[i] for i in parts[at]]) for at in random.permutation(len(parts))]
 
 
 def request_texts(items: Sequence[Item], seed: int) -> list[tuple[str, ...]]:

@@ -1,0 +1,137 @@
+"""Fit item vectors and the user side of a model, in one space: by tower and text, or by factorisation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pocketrec_export.graphs.encoder import Pooling, TextModel
+from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.user import TowerConfig, UserTower
+from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
+from pocketrec_training.evaluate.splits import Split
+from pocketrec_training.factorisation import FactorisationConfig, fit_factors
+from pocketrec_training.item_table import ItemTable
+from pocketrec_training.sequences import FRAGMENTS
+from pocketrec_training.text_vectors import encode_texts, text_vectors
+from pocketrec_training.tower_training import Lessons, TowerTrainingConfig, train_tower
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What there is to read, and by which language model."""
+
+    folder: Path
+    pooling: Pooling
+    texts: list[str]
+    """Of each item."""
+    asked: list[tuple[str, ...]]
+    """From `request_texts`."""
+
+    def item_vectors(self, max_tokens: int) -> NDArray[np.float32]:
+        """Of each item's text, by the model as it came: float32 [items, width]."""
+        return text_vectors(self.texts, self.folder, self.pooling, max_tokens, "Reading items")
+
+    def request_vectors(self, max_tokens: int) -> NDArray[np.float32]:
+        """Of the requests for each item, by the model as it came: float32 [items, FRAGMENTS + 1, width]."""
+        texts = [text for texts in self.asked for text in texts]
+        vectors = text_vectors(texts, self.folder, self.pooling, max_tokens, "Reading requests")
+        return vectors.reshape(len(self.texts), FRAGMENTS + 1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Item and user side of a model, in one space of unit vectors."""
+
+    text_model: TextModel
+    projection: nn.Linear
+    user: UserTower | FactorisationTower
+    vectors: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    requests: NDArray[np.float32]
+    """Text vectors of requests for each item [items, FRAGMENTS + 1, width]."""
+
+
+class _Config(Protocol):
+    """The part of a `TrainConfig` that is read here."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def encoder(self) -> EncoderConfig: ...
+    @property
+    def training(self) -> TowerTrainingConfig: ...
+    @property
+    def factorisation(self) -> FactorisationConfig: ...
+
+
+def fit_tower(
+    source: Source, split: Split, config: _Config, shape: TowerConfig, seed: int, checkpoint: Path | None
+) -> Fitted:
+    """Train items and tower on the frozen encoder, then the encoder with them if the config says so.
+
+    Args:
+        source: Texts and language model.
+        split: What to learn from.
+        config: Of the training.
+        shape: Of the tower.
+        seed: Of everything random.
+        checkpoint: Folder to resume from, and to write to.
+    """
+    reading = config.encoder
+    requests = source.request_vectors(reading.max_tokens)
+    lessons = Lessons(split.fit, split.validation, torch.from_numpy(requests))
+    torch.manual_seed(seed)
+    table, tower = ItemTable(source.item_vectors(reading.max_tokens), config.dim), UserTower(config.dim, shape)
+    first, second = (None if checkpoint is None else checkpoint / name for name in ("tower.pt", "encoder.pt"))
+    train_tower(table, tower, lessons, config.training, seed, checkpoint=first)
+    text_model = TextModel.open(source.folder, source.pooling)
+    if reading.tune != "none":
+        text_model = tune_encoder(
+            text_model, source.folder, source.texts, table, tower, lessons, reading, config.training, seed, second
+        )
+        asked = [text for texts in source.asked for text in texts]
+        requests = encode_texts(asked, text_model, source.folder, reading.max_tokens, "Reading requests")
+        requests = requests.reshape(len(source.texts), FRAGMENTS + 1, -1)
+    with torch.no_grad():
+        cold = lessons.popularity(len(source.texts)) == 0
+        table.residual[cold] = 0  # never learnt: what is there is the random start
+        return Fitted(text_model, table.projection, tower, table().numpy(), table.residual.detach().numpy(), requests)
+
+
+def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) -> Fitted:
+    """Factors from behaviour alone; a ridge regression from text to factors places cold items and queries.
+
+    The mapping is that of Gantner et al. 2010 ("Learning attribute-to-feature mappings for cold-start
+    recommendations"), from text vectors instead of attributes.
+    """
+    items = torch.from_numpy(source.item_vectors(config.encoder.max_tokens))
+    cold = torch.from_numpy(split.popularity(len(items)) == 0)
+    factors = fit_factors(split.fit, len(items), config.dim - 1, config.factorisation, seed).items
+    tower = FactorisationTower.of_factors(factors, config.factorisation.regularisation, config.factorisation.confidence)
+    unit = tower.unit_vectors(factors)
+    projection = _ridge(items, unit, ~cold)
+    with torch.no_grad():
+        read = F.normalize(projection(items), dim=-1)
+    vectors = torch.where(cold[:, None], read, unit)
+    text_model = TextModel.open(source.folder, source.pooling)
+    requests = source.request_vectors(config.encoder.max_tokens)
+    return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), requests)
+
+
+def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:
+    """Linear map with bias, least squares with a penalty on the weights, over the known rows."""
+    x, y = inputs[known], targets[known]
+    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    gram = (x - x_mean).T @ (x - x_mean) + penalty * torch.eye(x.shape[1])
+    weights = torch.linalg.solve(gram, (x - x_mean).T @ (y - y_mean))
+    projection = nn.Linear(inputs.shape[1], targets.shape[1])
+    with torch.no_grad():
+        projection.weight.copy_(weights.T)
+        projection.bias.copy_(y_mean - x_mean @ weights)
+    return projection

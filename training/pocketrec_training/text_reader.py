@@ -1,0 +1,191 @@
+"""A fixed list of texts, read by a language model of which a part learns."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from transformers import PretrainedConfig
+
+from pocketrec.errors import ConfigError
+from pocketrec.progress import progress
+from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_training.text_vectors import open_tokenizer
+
+_TOP = re.compile(r"top:([1-9]\d*)")
+BATCH = 32
+
+
+class TextReader:
+    """Texts as tokens, and a language model that learns to read them.
+
+    With the top layers alone, what the frozen layers below say of each text is computed once and kept.
+
+    Args:
+        model: The language model; it is changed in place.
+        tokens: Ids of each text.
+        tune: `all` weights; `top:N`, the last N layers; or `lora`, low-rank corrections to every linear layer (Hu et
+            al. 2022, "LoRA").
+        rank: Of the corrections.
+    """
+
+    def __init__(self, model: TextModel, tokens: Sequence[Sequence[int]], tune: str, rank: int) -> None:
+        self._model = model.train(False)
+        self._tokens = [torch.tensor(ids, dtype=torch.long) for ids in tokens]
+        self._bottom: _Bottom | None = None
+        transformer = model.transformer.requires_grad_(False)
+        top = _TOP.fullmatch(tune)
+        if tune == "lora":
+            adapter = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
+            inject_adapter_in_model(adapter, transformer)
+        elif top:
+            layers = layers_of(transformer)
+            learning = layers[max(len(layers) - int(top[1]), 0) :]
+            learning.requires_grad_(True)
+            if len(learning) < len(layers):
+                self._bottom = _Bottom.read(model, self._tokens, learning[0])
+        elif tune == "all":
+            transformer.requires_grad_(True)
+        else:
+            raise ConfigError(f"encoder.tune={tune!r} is none of: none, lora, top:N, all")
+
+    @classmethod
+    def open(
+        cls, model: TextModel, folder: Path, texts: Sequence[str], max_tokens: int, tune: str, rank: int
+    ) -> "TextReader":
+        """Tokenise the texts with the folder's tokenizer."""
+        tokenizer = open_tokenizer(folder, max_tokens)
+        tokenizer.no_padding()
+        return cls(model, [encoded.ids for encoded in tokenizer.encode_batch(list(texts))], tune, rank)
+
+    def __len__(self) -> int:
+        """Number of texts."""
+        return len(self._tokens)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What learns."""
+        return [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Unit vectors of some texts, float [rows, width]."""
+        ids = nn.utils.rnn.pad_sequence([self._tokens[row] for row in rows], batch_first=True)
+        mask = nn.utils.rnn.pad_sequence([torch.ones_like(self._tokens[row]) for row in rows], batch_first=True)
+        if self._bottom is None:
+            vectors: Tensor = self._model(ids, mask)
+            return vectors
+        with self._bottom.given(self._model.transformer, rows):
+            vectors = self._model(ids, mask)
+        return vectors
+
+    @torch.no_grad()
+    def read_all(self, what: str) -> NDArray[np.float32]:
+        """Vectors of all texts as they are read now, float32 [texts, width]."""
+        order = sorted(range(len(self)), key=lambda row: len(self._tokens[row]))
+        vectors = np.zeros((len(self), self._model.width), np.float32)
+        with progress(what, total=len(order)) as shown:
+            for start in range(0, len(order), BATCH):
+                rows = order[start : start + BATCH]
+                vectors[rows] = self.read(rows).numpy()
+                shown.advance(len(rows))
+        return vectors
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of what learns."""
+        named = self._model.named_parameters()
+        return {name: weight.detach().clone() for name, weight in named if weight.requires_grad}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self._model.load_state_dict(state, strict=False)
+
+    def finished(self) -> TextModel:
+        """The language model with all it has learnt in its own weights, and nothing that learns."""
+        _merge_adapters(self._model)
+        return self._model.requires_grad_(False).eval()
+
+
+def layers_of(transformer: nn.Module) -> nn.ModuleList:
+    """The blocks of a language model, lowest first.
+
+    Raises:
+        ConfigError: They can't be told from its modules.
+    """
+    depth = _config(transformer).num_hidden_layers
+    for module in transformer.modules():  # outer modules come first
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise ConfigError(f"{type(transformer).__name__} has no list of {depth} layers: tune lora or all instead of top:N")
+
+
+class _Bottom:
+    """What the frozen lower layers say of each text, kept as float16: token states [tokens, width]."""
+
+    def __init__(self, states: list[Tensor], first: nn.Module) -> None:
+        self._states, self._first = states, first
+
+    @classmethod
+    @torch.no_grad()
+    def read(cls, model: TextModel, tokens: Sequence[Tensor], first: nn.Module) -> "_Bottom":
+        """Run all texts through the layers below `first`."""
+        caught: list[Tensor] = []
+        hook = first.register_forward_pre_hook(
+            lambda _, inputs, named: caught.append(inputs[0] if inputs else named["hidden_states"]), with_kwargs=True
+        )
+        states = [torch.zeros(0)] * len(tokens)
+        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
+        with progress("Reading the frozen layers", total=len(order)) as shown:
+            for start in range(0, len(order), BATCH):
+                rows = order[start : start + BATCH]
+                ids = nn.utils.rnn.pad_sequence([tokens[row] for row in rows], batch_first=True)
+                mask = nn.utils.rnn.pad_sequence([torch.ones_like(tokens[row]) for row in rows], batch_first=True)
+                model(ids, mask)
+                for row, found in zip(rows, caught.pop(), strict=True):
+                    states[row] = found[: len(tokens[row])].half()
+                shown.advance(len(rows))
+        hook.remove()
+        return cls(states, first)
+
+    @contextmanager
+    def given(self, transformer: nn.Module, rows: Sequence[int]) -> Iterator[None]:
+        """Within, the model starts at its first learning layer, from what is kept of these texts."""
+        kept = nn.utils.rnn.pad_sequence([self._states[row] for row in rows], batch_first=True).float()
+        layers = layers_of(transformer)
+        whole = dict(layers._modules)
+        below = [name for name, layer in whole.items() if layer is self._first]
+        config = _config(transformer)
+        depth = config.num_hidden_layers
+
+        def start(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any]:
+            return ((kept, *inputs[1:]), named) if inputs else ((), {**named, "hidden_states": kept})
+
+        hook = self._first.register_forward_pre_hook(start, with_kwargs=True)
+        first = list(whole).index(below[0])
+        layers._modules = {str(i): layer for i, layer in enumerate(list(whole.values())[first:])}
+        config.num_hidden_layers = depth - first
+        try:
+            yield
+        finally:
+            hook.remove()
+            layers._modules = whole
+            config.num_hidden_layers = depth
+
+
+def _config(transformer: nn.Module) -> PretrainedConfig:
+    config: PretrainedConfig = transformer.config
+    return config
+
+
+def _merge_adapters(model: nn.Module) -> None:
+    """Add low-rank corrections to the layers they correct, and put those in their place."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            parent = model.get_submodule(name.rpartition(".")[0])
+            setattr(parent, name.rpartition(".")[2], module.get_base_layer())

@@ -1,0 +1,57 @@
+"""Rank the catalogue by the tower alone, on what PyTorch holds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pocketrec_export.graphs.user import ITEM, QUERY
+from pocketrec_training.sequences import Batch, Rows
+
+
+@torch.inference_mode()
+def user_vectors(
+    tower: torch.nn.Module,
+    vectors: Tensor,
+    histories: Sequence[Rows],
+    history: int,
+    queries: Tensor | None = None,
+) -> Tensor:
+    """User vectors of histories, cut to their newest items: float [histories, dim]; zero where there is no token.
+
+    Args:
+        tower: The user tower.
+        vectors: All items' vectors [items, dim].
+        histories: Item rows of each user, oldest first.
+        history: Newest items that are read.
+        queries: Vector of a query for each user [histories, dim], if there is one.
+    """
+    users = torch.zeros(len(histories), vectors.shape[1])
+    some = [i for i in range(len(histories)) if len(histories[i]) or queries is not None]
+    order = sorted(some, key=lambda i: len(histories[i]))
+    for start in range(0, len(order), 256):
+        chosen = order[start : start + 256]
+        batch = Batch.of([histories[i][-history:] for i in chosen])
+        tokens, kinds, mask = vectors[batch.rows], torch.full_like(batch.rows, ITEM), batch.mask
+        if queries is not None:
+            tokens = torch.cat([tokens, queries[chosen][:, None]], dim=1)
+            kinds = torch.cat([kinds, torch.full((len(chosen), 1), QUERY)], dim=1)
+            mask = torch.cat([mask, torch.ones(len(chosen), 1)], dim=1)
+        users[chosen] = tower(tokens, kinds, mask)
+    return users
+
+
+def rank_by_tower(
+    tower: torch.nn.Module, vectors: Tensor, histories: Sequence[Rows], history: int, k: int
+) -> NDArray[np.int32]:
+    """Best k items of the whole catalogue by inner product, history masked: int32 [histories, k]."""
+    users = user_vectors(tower, vectors, histories, history)
+    ranked = np.zeros((len(histories), min(k, len(vectors))), np.int32)
+    for start in range(0, len(histories), 512):
+        scores = users[start : start + 512] @ vectors.T
+        for i, rows in enumerate(histories[start : start + 512]):
+            scores[i, rows.astype(np.int64)] = -torch.inf
+        ranked[start : start + 512] = scores.topk(ranked.shape[1], dim=1).indices.numpy()
+    return ranked
