@@ -50,7 +50,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     """Length of item and user vectors."""
     encoder: EncoderConfig = EncoderConfig()
     template: TextTemplate = TextTemplate()
-    split: Literal["leave-last-out", "global-time", "last-basket"] = "leave-last-out"
+    split: Literal["leave-last-out", "global-time", "last-basket", "cold-items"] = "leave-last-out"
     """What is held out for validation and test."""
     order: Literal["known", "unknown"] | None = None
     """Whether the order of a history says something; by default it does unless most users' last two events tie."""
