@@ -1,14 +1,19 @@
 """The second stage: the language model itself learns from behaviour, together with tower and items."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from pocketrec.config import Config
+from pocketrec.items import Item
+from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import Pooling, TextModel
 from pocketrec_export.graphs.user import UserTower
+from pocketrec_training.augment.texts import varied_texts
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.text_reader import TextReader
 from pocketrec_training.tower_training import Lessons, Reading, TowerTrainingConfig, train_tower
@@ -35,6 +40,12 @@ class EncoderConfig(Config, frozen=True, kw_only=True):
     """Most items of a batch whose texts are read with gradients; the others keep the vectors of last time."""
     chunk: Annotated[int, Meta(ge=1)] = 128
     """Texts whose activations are held in memory at a time."""
+    token_dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Share of a text's tokens that are left out while it learns."""
+    variants: Annotated[int, Meta(ge=0)] = 0
+    """More ways to say each item: fields in another order, some left out."""
+    field_dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.3
+    """Share of the fields, but for titles, that a variant leaves out."""
     cold_share: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """Share of items that lose their residual in each step, so that the text must say what behaviour knows."""
 
@@ -42,7 +53,8 @@ class EncoderConfig(Config, frozen=True, kw_only=True):
 def tune_encoder(
     model: TextModel,
     folder: Path,
-    texts: list[str],
+    items: Sequence[Item],
+    template: TextTemplate,
     table: ItemTable,
     tower: UserTower,
     lessons: Lessons,
@@ -56,7 +68,8 @@ def tune_encoder(
     Args:
         model: The language model; changed in place.
         folder: With its tokenizer.
-        texts: Of each item.
+        items: Of the catalogue.
+        template: How they are said.
         table: Item vectors of the first stage; its text vectors follow the encoder.
         tower: Of the first stage.
         lessons: Histories, validation, requests.
@@ -68,10 +81,14 @@ def tune_encoder(
     Returns:
         The tuned language model.
     """
+    random = np.random.default_rng(seed)
+    texts = [template.render(item) for item in items]
+    for _ in range(config.variants):
+        texts += varied_texts(items, template, config.field_dropout, random)
     reader = TextReader.open(model, folder, texts, config.max_tokens, config.tune, config.rank)
     second = msgspec.structs.replace(
         training, epochs=config.epochs, rate=training.rate * 0.1, cold_share=config.cold_share
     )
-    reading = Reading(reader, config.rate, config.texts, config.chunk)
+    reading = Reading(reader, config.rate, config.texts, config.chunk, config.token_dropout)
     train_tower(table, tower, lessons, second, seed, reading, checkpoint)
     return reader.finished()

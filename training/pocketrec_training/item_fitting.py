@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pocketrec.items import Item
+from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import Pooling, TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.user import TowerConfig, UserTower
@@ -28,10 +30,15 @@ class Source:
 
     folder: Path
     pooling: Pooling
-    texts: list[str]
-    """Of each item."""
+    items: list[Item]
+    template: TextTemplate
     asked: list[tuple[str, ...]]
     """From `request_texts`."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Of each item."""
+        return [self.template.render(item) for item in self.items]
 
     def item_vectors(self, max_tokens: int) -> NDArray[np.float32]:
         """Of each item's text, by the model as it came: float32 [items, width]."""
@@ -41,7 +48,7 @@ class Source:
         """Of the requests for each item, by the model as it came: float32 [items, FRAGMENTS + 1, width]."""
         texts = [text for texts in self.asked for text in texts]
         vectors = text_vectors(texts, self.folder, self.pooling, max_tokens, "Reading requests")
-        return vectors.reshape(len(self.texts), FRAGMENTS + 1, -1)
+        return vectors.reshape(len(self.items), FRAGMENTS + 1, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class Fitted:
     user: UserTower | FactorisationTower
     vectors: NDArray[np.float32]
     residual: NDArray[np.float32]
+    read: NDArray[np.float32]
+    """Vectors of the items' texts, before the projection [items, width]."""
     requests: NDArray[np.float32]
     """Text vectors of requests for each item [items, FRAGMENTS + 1, width]."""
 
@@ -93,15 +102,33 @@ def fit_tower(
     text_model = TextModel.open(source.folder, source.pooling)
     if reading.tune != "none":
         text_model = tune_encoder(
-            text_model, source.folder, source.texts, table, tower, lessons, reading, config.training, seed, second
+            text_model,
+            source.folder,
+            source.items,
+            source.template,
+            table,
+            tower,
+            lessons,
+            reading,
+            config.training,
+            seed,
+            second,
         )
         asked = [text for texts in source.asked for text in texts]
         requests = encode_texts(asked, text_model, source.folder, reading.max_tokens, "Reading requests")
-        requests = requests.reshape(len(source.texts), FRAGMENTS + 1, -1)
+        requests = requests.reshape(len(source.items), FRAGMENTS + 1, -1)
     with torch.no_grad():
-        cold = lessons.popularity(len(source.texts)) == 0
+        cold = lessons.popularity(len(source.items)) == 0
         table.residual[cold] = 0  # never learnt: what is there is the random start
-        return Fitted(text_model, table.projection, tower, table().numpy(), table.residual.detach().numpy(), requests)
+        return Fitted(
+            text_model,
+            table.projection,
+            tower,
+            table().numpy(),
+            table.residual.detach().numpy(),
+            table.text_vectors.numpy(),
+            requests,
+        )
 
 
 def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) -> Fitted:
@@ -121,7 +148,7 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
     vectors = torch.where(cold[:, None], read, unit)
     text_model = TextModel.open(source.folder, source.pooling)
     requests = source.request_vectors(config.encoder.max_tokens)
-    return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), requests)
+    return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), items.numpy(), requests)
 
 
 def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:

@@ -51,6 +51,7 @@ class Chosen:
 def choose_neighbours(
     fit: Sequence[Rows],
     texts: Sequence[str],
+    vectors: NDArray[np.float32],
     validation: HeldOut,
     config: NeighbourChoiceConfig,
     history: int,
@@ -60,6 +61,7 @@ def choose_neighbours(
     Args:
         fit: Item rows of each user to learn from.
         texts: Text of each item.
+        vectors: The encoder's, of those texts [items, width].
         validation: Cases that choose; with none, the first way and decay are taken.
         config: The ways.
         history: Newest items of a history that vote.
@@ -68,7 +70,7 @@ def choose_neighbours(
 
     def neighbours() -> Iterator[Neighbours]:
         for way in config.fits:
-            fitted = fit_neighbours(fit, texts, way)
+            fitted = fit_neighbours(fit, texts, vectors, way)
             yield from (dataclasses.replace(fitted, decay=decay) for decay in config.decays)
             shown.advance()
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from msgspec import Meta
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketrec.config import Config
@@ -76,6 +77,13 @@ class Objective:
         place[known] = torch.arange(len(known))
         return cls(config, popularity[known], known, place, processes)
 
+    def rows_of(self, places: Tensor) -> NDArray[np.int64]:
+        """From places of known items [known, n] to rows by item [items, n]; unknown items stand for themselves."""
+        rows = torch.arange(len(self.place))[:, None].repeat(1, places.shape[1])
+        if places.shape[1]:
+            rows[self.known] = self.known[places]
+        return rows.numpy()
+
     def loss(
         self,
         table: ItemTable,
@@ -104,8 +112,9 @@ class Objective:
         places, catalogue = self.place[rows], vectors[self.known]
         taken, each = places.masked_fill(mask == 0, -1), torch.arange(len(rows))
         drawn = self._negatives(places[:, 1:][real], near, drawing)
-        inputs, kinds = vectors[rows[own, :-1]], torch.zeros_like(rows[own, :-1])
-        users = tower.every_position(inputs, kinds, mask[own, :-1])
+        shown = batch.shown[own, :-1]
+        inputs = vectors[batch.inputs[own, :-1]] * shown[:, :, None]
+        users = tower.every_position(inputs, torch.full_like(batch.inputs[own, :-1], ITEM), shown)
         kept, whose = real[own], each[own, None].expand_as(real[own])
         loss = self._ranking(users[kept], catalogue, places[own, 1:][kept], drawn, taken, whose[kept], drawing)
         loss = loss * (kept.sum() / real.sum())

@@ -21,10 +21,16 @@ _SHELF = 32
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded at the left: `rows` int64 [batch, length] of items, `mask` float [batch, length]."""
+    """Histories, padded at the left."""
 
     rows: Tensor
+    """Int64 [batch, length], items."""
     mask: Tensor
+    """Float [batch, length]: 1 for an item, 0 for padding."""
+    inputs: Tensor
+    """Int64 [batch, length], what the tower reads in place of `rows`: usually the same."""
+    shown: Tensor
+    """Float [batch, length]: which inputs the tower sees."""
 
     @classmethod
     def of(cls, histories: Sequence[Rows]) -> "Batch":
@@ -35,7 +41,8 @@ class Batch:
         for i, rows in enumerate(histories):
             padded[i, length - len(rows) :] = rows
             mask[i, length - len(rows) :] = 1
-        return cls(torch.from_numpy(padded), torch.from_numpy(mask))
+        items, real = torch.from_numpy(padded), torch.from_numpy(mask)
+        return cls(items, real, items, real)
 
 
 def windows(histories: Sequence[Rows], length: int, random: np.random.Generator, shuffled: bool = False) -> list[Rows]:

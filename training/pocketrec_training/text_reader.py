@@ -17,6 +17,7 @@ from transformers import PretrainedConfig
 from pocketrec.errors import ConfigError
 from pocketrec.progress import progress
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_training.augment.texts import kept_tokens
 from pocketrec_training.text_vectors import open_tokenizer
 
 _TOP = re.compile(r"top:([1-9]\d*)")
@@ -73,22 +74,28 @@ class TextReader:
         """What learns."""
         return [parameter for parameter in self._model.parameters() if parameter.requires_grad]
 
-    def read(self, rows: Sequence[int]) -> Tensor:
-        """Unit vectors of some texts, float [rows, width]."""
-        ids = nn.utils.rnn.pad_sequence([self._tokens[row] for row in rows], batch_first=True)
-        mask = nn.utils.rnn.pad_sequence([torch.ones_like(self._tokens[row]) for row in rows], batch_first=True)
+    def read(self, rows: Sequence[int], drop: float = 0.0) -> Tensor:
+        """Unit vectors of some texts, float [rows, width].
+
+        Args:
+            rows: Which texts.
+            drop: Share of their tokens that are left out.
+        """
+        kept = [kept_tokens(len(self._tokens[row]), drop) for row in rows]
+        ids = _padded([self._tokens[row][places] for row, places in zip(rows, kept, strict=True)])
+        mask = _padded([torch.ones_like(places) for places in kept])
         if self._bottom is None:
             vectors: Tensor = self._model(ids, mask)
             return vectors
-        with self._bottom.given(self._model.transformer, rows):
+        with self._bottom.given(self._model.transformer, rows, kept):
             vectors = self._model(ids, mask)
         return vectors
 
     @torch.no_grad()
-    def read_all(self, what: str) -> NDArray[np.float32]:
-        """Vectors of all texts as they are read now, float32 [texts, width]."""
-        order = sorted(range(len(self)), key=lambda row: len(self._tokens[row]))
-        vectors = np.zeros((len(self), self._model.width), np.float32)
+    def read_first(self, count: int, what: str) -> NDArray[np.float32]:
+        """Vectors of the first texts as they are read now, float32 [count, width]."""
+        order = sorted(range(count), key=lambda row: len(self._tokens[row]))
+        vectors = np.zeros((count, self._model.width), np.float32)
         with progress(what, total=len(order)) as shown:
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
@@ -143,9 +150,7 @@ class _Bottom:
         with progress("Reading the frozen layers", total=len(order)) as shown:
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
-                ids = nn.utils.rnn.pad_sequence([tokens[row] for row in rows], batch_first=True)
-                mask = nn.utils.rnn.pad_sequence([torch.ones_like(tokens[row]) for row in rows], batch_first=True)
-                model(ids, mask)
+                model(_padded([tokens[row] for row in rows]), _padded([torch.ones_like(tokens[row]) for row in rows]))
                 for row, found in zip(rows, caught.pop(), strict=True):
                     states[row] = found[: len(tokens[row])].half()
                 shown.advance(len(rows))
@@ -153,9 +158,9 @@ class _Bottom:
         return cls(states, first)
 
     @contextmanager
-    def given(self, transformer: nn.Module, rows: Sequence[int]) -> Iterator[None]:
-        """Within, the model starts at its first learning layer, from what is kept of these texts."""
-        kept = nn.utils.rnn.pad_sequence([self._states[row] for row in rows], batch_first=True).float()
+    def given(self, transformer: nn.Module, rows: Sequence[int], places: Sequence[Tensor]) -> Iterator[None]:
+        """Within, the model starts at its first learning layer, from these tokens of these texts."""
+        kept = _padded([self._states[row][at] for row, at in zip(rows, places, strict=True)]).float()
         layers = layers_of(transformer)
         whole = dict(layers._modules)
         below = [name for name, layer in whole.items() if layer is self._first]
@@ -175,6 +180,11 @@ class _Bottom:
             hook.remove()
             layers._modules = whole
             config.num_hidden_layers = depth
+
+
+def _padded(rows: list[Tensor]) -> Tensor:
+    """One tensor of rows of different lengths, zeros at the right."""
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def _config(transformer: nn.Module) -> PretrainedConfig:

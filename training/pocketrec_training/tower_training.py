@@ -16,6 +16,7 @@ from pocketrec.progress import progress
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
+from pocketrec_training.augment.histories import HistoryAugmentation, disguised, shortened
 from pocketrec_training.gradient_cache import GradientCache
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.negatives import nearest
@@ -39,6 +40,7 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    augmentation: HistoryAugmentation = HistoryAugmentation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,19 @@ class Reading:
     """An encoder that learns along."""
 
     reader: TextReader
+    """Of each item's text, then of variants of all of them."""
     rate: float
     """Peak learning rate of its weights."""
     texts: int
     """Most items of a batch whose texts are read anew, with gradients; the others keep the vectors of last time."""
     chunk: int
     """Texts whose activations are held at a time."""
+    token_dropout: float
+    """Share of a text's tokens that are left out."""
+
+    def read(self, texts: Sequence[int]) -> Tensor:
+        """Vectors of some texts, with tokens left out: float [texts, width]."""
+        return self.reader.read(texts, self.token_dropout)
 
 
 def train_tower(
@@ -150,15 +159,18 @@ class _Run:
         torch.manual_seed(self.seed * 100_003 + self.epoch + 7919 * self.processes.rank)
         random = np.random.default_rng([self.seed, self.epoch])
         history = self.tower.history
+        augmentation = self.config.augmentation
         pieces = windows(self.lessons.fit, history, random, shuffled=not self.tower.positions)
+        pieces = shortened(pieces, augmentation, random)
         near = self._near()
+        near_rows = self.objective.rows_of(near)
         self.table.train()
         self.tower.train()
         losses = []
         drawn = batches(pieces, self.config.batch, random)
         for step, batch in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
-            losses.append(self._step(batch, near, random))
+            losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))
         self.epoch += 1
         if self.reading is not None:
             self._read_catalogue()
@@ -222,7 +234,9 @@ class _Run:
         if self.reading is not None:
             rows = torch.unique(batch.rows[batch.mask > 0])
             rows = rows[torch.from_numpy(random.permutation(len(rows))[: self.reading.texts])]
-            cached = GradientCache(self.reading.reader.read, rows.tolist(), self.reading.chunk, self.processes)
+            variant = random.integers(0, len(self.reading.reader) // len(table.residual), len(rows))
+            said = rows + torch.from_numpy(variant) * len(table.residual)
+            cached = GradientCache(self.reading.read, said.tolist(), self.reading.chunk, self.processes)
             texts = texts.index_copy(0, rows, cached.vectors)
         vectors = table(warm, texts)
         loss = self.objective.loss(table, self.tower, vectors, self.lessons.requests, near, batch, random)
@@ -240,8 +254,8 @@ class _Run:
         return loss.item()
 
     def _near(self) -> Tensor:
-        """Places of each known item's nearest others, as the items stand now; only hard negatives ask for them."""
-        if self.config.negatives != "hard":
+        """Places of each known item's nearest others, as items stand now, for hard negatives and substitutes."""
+        if self.config.negatives != "hard" and self.config.augmentation.substitute == 0:
             return torch.zeros(0, 0, dtype=torch.long)
         with torch.no_grad():
             return nearest(self.table()[self.objective.known])
@@ -249,7 +263,7 @@ class _Run:
     def _read_catalogue(self) -> None:
         """All items' texts, as the encoder reads them now."""
         if self.reading is not None:
-            vectors = self.reading.reader.read_all("Reading the catalogue anew")
+            vectors = self.reading.reader.read_first(len(self.table.residual), "Reading the catalogue anew")
             self.table.text_vectors.copy_(torch.from_numpy(vectors))
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:

@@ -116,16 +116,17 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     reading = config.encoder
     encoder_folder = Path(reading.folder) if reading.folder else default_encoder()
     pooling = reading.pooling or stated_pooling(encoder_folder)
-    texts = [config.template.render(item) for item in dataset.items]
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
     known_order = not dataset.card.ties.unordered if config.order is None else config.order == "known"
     shape = msgspec.structs.replace(config.tower, positions=known_order)
-    source = Source(encoder_folder, pooling, texts, request_texts(dataset.items, seed))
+    source = Source(encoder_folder, pooling, dataset.items, config.template, request_texts(dataset.items, seed))
     if config.kind == "tower":
         fitted = fit_tower(source, split, config, shape, seed, checkpoint)
     else:
         fitted = fit_factorisation(source, split, config, seed)
-    neighbours, followers = choose_neighbours(split.fit, texts, split.validation, config.neighbours, shape.history)
+    neighbours, followers = choose_neighbours(
+        split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history
+    )
     retriever = Retriever(
         vectors=fitted.vectors,
         popularity=popularity,
