@@ -59,6 +59,8 @@ class ModelCard(Config, frozen=True, kw_only=True):
     max_tokens: Annotated[int, msgspec.Meta(ge=4)]
     template: TextTemplate
     tower: TowerConfig
+    slices: tuple[int, ...]
+    """Shorter lengths at which vectors rank too, cut off at the end."""
     scorer: ScorerConfig
     candidates: Annotated[int, msgspec.Meta(ge=1)]
     neighbour_decay: float

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
-from pocketrec.votes import Votes
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
 from pocketrec_training.followers import FollowerConfig, fit_followers
+from pocketrec_training.model_ranker import VoteRanker
 from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
 
 Rows = NDArray[np.int32]
@@ -91,12 +91,4 @@ def _best(tried: Iterator[Neighbours], cases: HeldOut, history: int) -> Chosen:
 def _quality(neighbours: Neighbours, cases: HeldOut, history: int) -> float:
     if not len(cases):
         return 0.0
-    ranked = np.full((len(cases), 10), -1, np.int32)
-    wanted = np.ones(len(neighbours), np.bool_)
-    for i, rows in enumerate(cases.histories):
-        votes = Votes.of(rows[-history:], [neighbours])
-        wanted[rows] = False
-        best = votes.best(0, 10, wanted)
-        wanted[rows] = True
-        ranked[i, : len(best)] = best[np.argsort(-votes.at(best)[0], kind="stable")]
-    return float(np.mean(ndcg(ranked, cases.targets)))
+    return float(np.mean(ndcg(VoteRanker(neighbours, history).rank(cases.histories, 10), cases.targets)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -44,14 +45,34 @@ def user_vectors(
 
 
 def rank_by_tower(
-    tower: torch.nn.Module, vectors: Tensor, histories: Sequence[Rows], history: int, k: int
+    tower: torch.nn.Module,
+    vectors: Tensor,
+    histories: Sequence[Rows],
+    history: int,
+    k: int,
+    *,
+    allow_seen: bool = False,
+    width: int | None = None,
 ) -> NDArray[np.int32]:
-    """Best k items of the whole catalogue by inner product, history masked: int32 [histories, k]."""
+    """Best k items of the whole catalogue by inner product: int32 [histories, k].
+
+    Args:
+        tower: The user tower.
+        vectors: All items' vectors [items, dim].
+        histories: Item rows of each user, oldest first.
+        history: Newest items that are read.
+        k: Items wanted.
+        allow_seen: Whether items of the history may appear.
+        width: Leading components of user and item vectors that count; all by default.
+    """
     users = user_vectors(tower, vectors, histories, history)
+    if width is not None:
+        users, vectors = F.normalize(users[:, :width], dim=-1), F.normalize(vectors[:, :width], dim=-1)
     ranked = np.zeros((len(histories), min(k, len(vectors))), np.int32)
     for start in range(0, len(histories), 512):
         scores = users[start : start + 512] @ vectors.T
-        for i, rows in enumerate(histories[start : start + 512]):
-            scores[i, rows.astype(np.int64)] = -torch.inf
+        if not allow_seen:
+            for i, rows in enumerate(histories[start : start + 512]):
+                scores[i, rows.astype(np.int64)] = -torch.inf
         ranked[start : start + 512] = scores.topk(ranked.shape[1], dim=1).indices.numpy()
     return ranked

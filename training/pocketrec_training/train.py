@@ -151,6 +151,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         max_tokens=reading.max_tokens,
         template=config.template,
         tower=shape,
+        slices=config.training.slices,
         scorer=config.scorer,
         candidates=config.candidates,
         neighbour_decay=neighbours.weights.decay,

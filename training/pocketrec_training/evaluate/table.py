@@ -17,7 +17,8 @@ def table(result: Result, at: int = 10) -> str:
     """
     key = f"ndcg@{at}"
     rows = [(result.notes.get("subject", "subject"), "", result.metrics)]
-    others = [name for name in ("bundle", "model") if f"{name}/{key}" in result.metrics]
+    whole = f"/gini@{at}"  # what slices don't have
+    others = [name.removesuffix(whole) for name in result.metrics if name.endswith(whole)]
     for name in others:
         prefix = f"{name}/"
         part = {k.removeprefix(prefix): v for k, v in result.metrics.items() if k.startswith(prefix)}
