@@ -87,7 +87,7 @@ def tune_encoder(
         texts += varied_texts(items, template, config.field_dropout, random)
     reader = TextReader.open(model, folder, texts, config.max_tokens, config.tune, config.rank)
     second = msgspec.structs.replace(
-        training, epochs=config.epochs, rate=training.rate * 0.1, cold_share=config.cold_share
+        training, epochs=config.epochs, rate=training.rate * 0.1, cold_share=config.cold_share, request_weight=0.0
     )
     reading = Reading(reader, config.rate, config.texts, config.chunk, config.token_dropout)
     train_tower(table, tower, lessons, second, seed, reading, checkpoint)

@@ -1,5 +1,6 @@
 """What tower and items are trained for: the next item of every history, and what a query or context asks for."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -93,6 +94,7 @@ class Objective:
         near: Tensor,
         batch: Batch,
         random: np.random.Generator,
+        fresh: Tensor | None = None,
     ) -> Tensor:
         """Loss of this process's part of a batch.
 
@@ -104,6 +106,8 @@ class Objective:
             near: Int64 [known, n], places of the nearest others of each known item, for hard negatives.
             batch: Histories.
             random: Draws alike in all processes.
+            fresh: Int64 [n], rows of items whose texts were read anew. Where they are given, they alone are targets and
+                negatives of histories: beside others, "just read" would betray the target.
         """
         own = self.processes.part(len(batch.rows))
         drawing = torch.Generator().manual_seed(int(random.integers(2**62)))
@@ -111,13 +115,17 @@ class Objective:
         real = mask[:, :-1] > 0
         places, catalogue = self.place[rows], vectors[self.known]
         taken, each = places.masked_fill(mask == 0, -1), torch.arange(len(rows))
-        drawn = self._negatives(places[:, 1:][real], near, drawing)
+        if fresh is None:
+            drawn = self._negatives(places[:, 1:][real], near, drawing)
+        else:
+            drawn = self._among(self.place[fresh], places[:, 1:][real])
+            real &= torch.isin(rows[:, 1:], fresh)
         shown = batch.shown[own, :-1]
         inputs = vectors[batch.inputs[own, :-1]] * shown[:, :, None]
         users = tower.every_position(inputs, torch.full_like(batch.inputs[own, :-1], ITEM), shown)
         kept, whose = real[own], each[own, None].expand_as(real[own])
         loss = self._ranking(users[kept], catalogue, places[own, 1:][kept], drawn, taken, whose[kept], drawing)
-        loss = loss * (kept.sum() / real.sum())
+        loss = loss * (kept.sum() / real.sum().clamp(min=1))
         if self.config.request_weight > 0:
             # Requests teach the tower alone: a title gives its item away, and residuals would learn it by heart.
             tokens, kinds, seen = self._requests(table, requests, batch, vectors.detach(), random)
@@ -133,6 +141,12 @@ class Objective:
         if config.loss == "softmax" and len(self.popularity) <= config.full_softmax_items:
             return None
         return Negatives.draw(config.negatives, config.sample, self.popularity, targets, near, drawing)
+
+    def _among(self, fresh: Tensor, targets: Tensor) -> Negatives:
+        """A part of a batch's own items, at the places `fresh`, against its targets."""
+        in_batch = Negatives.draw("in-batch", 0, self.popularity, torch.cat([targets, fresh]), targets[:0, None])
+        part = torch.isin(in_batch.rows, fresh)
+        return Negatives(in_batch.rows[part], in_batch.log_expected[part] + math.log(len(fresh) / len(part)), True)
 
     def _ranking(
         self,
@@ -155,6 +169,8 @@ class Objective:
             whose: Int64 [cases], the user of each case.
             drawing: Source of the lot.
         """
+        if not len(targets):
+            return users.sum()  # nothing to learn, but a gradient for every weight
         left_out = None if drawn is None else self._left_out(drawn, vectors, targets, taken, whose)
         loss = self._ranking_loss(users, vectors, targets, drawn, left_out)
         if not self.config.slices:
@@ -167,7 +183,7 @@ class Objective:
     def _left_out(self, drawn: Negatives, vectors: Tensor, targets: Tensor, taken: Tensor, whose: Tensor) -> Tensor:
         """Negatives that are none for a case: bool [cases, sample]."""
         left_out = targets[:, None] == drawn.rows[None, :]
-        if self.config.negatives in ("in-batch", "hard"):  # what the same user took is no negative of his
+        if drawn.chosen:  # what the same user took is no negative of his
             left_out |= (taken[:, :, None] == drawn.rows).any(dim=1)[whose]
         if self.config.negatives == "hard":
             alike = vectors[targets].detach() @ vectors[drawn.rows].detach().T

@@ -230,26 +230,26 @@ class _Run:
         """One step of the optimiser; returns the loss."""
         config, table = self.config, self.table
         warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share)
-        cached, texts = None, table.text_vectors
+        cached, fresh, texts = None, None, table.text_vectors
         if self.reading is not None:
-            rows = torch.unique(batch.rows[batch.mask > 0])
-            rows = rows[torch.from_numpy(random.permutation(len(rows))[: self.reading.texts])]
-            variant = random.integers(0, len(self.reading.reader) // len(table.residual), len(rows))
-            said = rows + torch.from_numpy(variant) * len(table.residual)
+            fresh = torch.unique(batch.rows[batch.mask > 0])
+            fresh = fresh[torch.from_numpy(random.permutation(len(fresh))[: self.reading.texts])]
+            variant = random.integers(0, len(self.reading.reader) // len(table.residual), len(fresh))
+            said = fresh + torch.from_numpy(variant) * len(table.residual)
             cached = GradientCache(self.reading.read, said.tolist(), self.reading.chunk, self.processes)
-            texts = texts.index_copy(0, rows, cached.vectors)
+            texts = texts.index_copy(0, fresh, cached.vectors)
         vectors = table(warm, texts)
-        loss = self.objective.loss(table, self.tower, vectors, self.lessons.requests, near, batch, random)
+        loss = self.objective.loss(table, self.tower, vectors, self.lessons.requests, near, batch, random, fresh)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.processes.sum_gradients([*self.tower.parameters(), *table.parameters()])
-        if cached is not None and self.reading is not None:
+        if cached is not None and fresh is not None and self.reading is not None:
             self.processes.sum_gradients([cached.vectors])
             cached.backward()
             learners = self.reading.reader.parameters()
             self.processes.sum_gradients(learners)
             nn.utils.clip_grad_norm_(learners, 1.0)
-            table.text_vectors[rows] = cached.vectors.detach()
+            table.text_vectors[fresh] = cached.vectors.detach()
         self.optimiser.step()
         return loss.item()
 

@@ -20,6 +20,8 @@ class Negatives:
     """Int64 [sample]."""
     log_expected: Tensor
     """Float [sample]: log of how many times each is to be expected in such a sample."""
+    chosen: bool
+    """Whether they were chosen for the batch, so that many of them are what its users took."""
 
     @classmethod
     def draw(
@@ -62,7 +64,7 @@ class Negatives:
         else:
             rows = torch.randint(len(popularity), (count,), generator=drawing)
             expected = torch.full((count,), count / len(popularity))
-        return cls(rows, expected.clamp(min=1e-12).log())
+        return cls(rows, expected.clamp(min=1e-12).log(), chosen=source in ("in-batch", "hard"))
 
 
 @torch.no_grad()
