@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +25,13 @@ from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 from pocketrec_training.sequences import FRAGMENTS, Batch, Rows, batches, windows
 
 _log = logging.getLogger(__name__)
+
+AfterEpoch = Callable[[int, float], None]
+"""Told the number of epochs and the validation NDCG@10 after each of them; what it raises ends the training."""
+
+
+def go_on(epoch: int, quality: float) -> None:
+    """What happens after an epoch if nobody looks on: nothing."""
 
 
 class TowerTrainingConfig(Config, frozen=True, kw_only=True):
@@ -73,6 +80,7 @@ def train_tower(
     config: TowerTrainingConfig,
     seed: int,
     checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
 ) -> TrainedTower:
     """Train until validation stops getting better.
 
@@ -89,6 +97,7 @@ def train_tower(
         config: Of the training.
         seed: Of everything random.
         checkpoint: File to resume from, if it is there, and to write after each epoch.
+        after_epoch: Told how it goes; may raise to end the training.
     """
     torch.manual_seed(seed)
     run = _Run(
@@ -112,6 +121,7 @@ def train_tower(
             _log.info("epoch %d: loss %.4f, validation ndcg@10 %.4f", run.epoch, loss, quality)
             if checkpoint is not None:
                 run.write(checkpoint)
+            after_epoch(run.epoch, quality)
     return run.best()
 
 

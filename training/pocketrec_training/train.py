@@ -34,7 +34,14 @@ from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_ne
 from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
 from pocketrec_training.sequences import FRAGMENTS, request_texts
 from pocketrec_training.text_vectors import default_encoder, text_vectors
-from pocketrec_training.tower_training import TowerTrainingConfig, rank_by_tower, train_tower, user_vectors
+from pocketrec_training.tower_training import (
+    AfterEpoch,
+    TowerTrainingConfig,
+    go_on,
+    rank_by_tower,
+    train_tower,
+    user_vectors,
+)
 
 Rows = NDArray[np.int32]
 
@@ -63,6 +70,16 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
     candidates: Annotated[int, Meta(ge=1)] = 50
     """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+
+    @property
+    def encoder_folder(self) -> Path:
+        """Where the language model lies."""
+        return Path(self.encoder) if self.encoder else default_encoder()
+
+    @property
+    def encoder_pooling(self) -> Pooling:
+        """How its token states become one vector."""
+        return self.pooling or stated_pooling(self.encoder_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,14 @@ def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resum
     return model
 
 
-def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, checkpoint: Path | None = None) -> Model:
+def fit_model(
+    dataset: Dataset,
+    split: Split,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
+) -> Model:
     """Train on a split of a data set, in memory.
 
     Args:
@@ -108,24 +132,13 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         config: What to train and how.
         seed: Of everything random.
         checkpoint: File to resume from, if it is there, and to write after each epoch.
+        after_epoch: Told how the tower's training goes; may raise to end it.
 
     Raises:
         DataError: Fewer than two users or items to learn from.
     """
-    learners = sum(len(rows) >= 2 for rows in split.fit)
-    if learners < 2 or len(dataset.items) < 2:
-        raise DataError(
-            f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
-            f"and {len(dataset.items)} items: too few to learn from"
-        )
-    encoder_folder = Path(config.encoder) if config.encoder else default_encoder()
-    pooling = config.pooling or stated_pooling(encoder_folder)
-    texts = _read_texts(dataset, config, encoder_folder, pooling, seed)
+    texts, fitted = _fit_sides(dataset, split, config, seed, checkpoint, after_epoch)
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
-    if config.kind == "tower":
-        fitted = _fit_tower(texts, split, popularity == 0, config, seed, checkpoint)
-    else:
-        fitted = _fit_factorisation(texts, split, popularity == 0, config, seed)
     neighbours, followers = choose_neighbours(
         split.fit, texts.rendered, split.validation, config.neighbours, config.tower.history
     )
@@ -141,14 +154,13 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     cases = split.validation.sample(config.scorer_training.cases, seed)
     groups = _scorer_cases(fitted, texts, cases, config, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
-    ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, config.tower.history, 10)
     card = ModelCard(
         format=FORMAT,
         name=dataset.card.name,
         kind=config.kind,
         dim=config.dim,
-        encoder=encoder_folder.name if config.encoder else "all-MiniLM-L6-v2",
-        pooling=pooling,
+        encoder=config.encoder_folder.name if config.encoder else "all-MiniLM-L6-v2",
+        pooling=config.encoder_pooling,
         max_tokens=config.max_tokens,
         template=config.template,
         tower=config.tower,
@@ -161,7 +173,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         dataset_digest=dataset_digest(dataset.card),
         seed=seed,
         validation={
-            "tower/ndcg@10": float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0,
+            "tower/ndcg@10": _quality_alone(fitted, cases, config),
             "neighbours/ndcg@10": neighbours.ndcg,
             "followers/ndcg@10": followers.ndcg,
             **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
@@ -170,8 +182,8 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     )
     return Model(
         card=card,
-        encoder=Encoder(TextModel.open(encoder_folder, pooling), fitted.projection).eval(),
-        encoder_folder=encoder_folder,
+        encoder=Encoder(TextModel.open(config.encoder_folder, config.encoder_pooling), fitted.projection).eval(),
+        encoder_folder=config.encoder_folder,
         user=fitted.user,
         scorer=trained.scorer,
         items=dataset.items,
@@ -184,7 +196,27 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     )
 
 
-def _read_texts(dataset: Dataset, config: TrainConfig, encoder: Path, pooling: Pooling, seed: int) -> _Texts:
+def tower_quality(
+    dataset: Dataset, split: Split, config: TrainConfig, seed: int, after_epoch: AfterEpoch = go_on
+) -> float:
+    """What `fit_model` would write as `tower/ndcg@10`, without fitting neighbours, followers and scorer for it.
+
+    Args:
+        dataset: Prepared data.
+        split: What to learn from, and the validation cases.
+        config: What to train and how.
+        seed: Of everything random.
+        after_epoch: Told how the tower's training goes; may raise to end it.
+
+    Raises:
+        DataError: Fewer than two users or items to learn from.
+    """
+    _, fitted = _fit_sides(dataset, split, config, seed, None, after_epoch)
+    return _quality_alone(fitted, split.validation.sample(config.scorer_training.cases, seed), config)
+
+
+def _read_texts(dataset: Dataset, config: TrainConfig, seed: int) -> _Texts:
+    encoder, pooling = config.encoder_folder, config.encoder_pooling
     rendered = [config.template.render(item) for item in dataset.items]
     items = text_vectors(rendered, encoder, pooling, config.max_tokens, "Reading items")
     asked = [text for texts in request_texts(dataset.items, seed) for text in texts]
@@ -220,6 +252,35 @@ class _Fitted:
     residual: NDArray[np.float32]
 
 
+def _fit_sides(
+    dataset: Dataset,
+    split: Split,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None,
+    after_epoch: AfterEpoch,
+) -> tuple[_Texts, _Fitted]:
+    learners = sum(len(rows) >= 2 for rows in split.fit)
+    if learners < 2 or len(dataset.items) < 2:
+        raise DataError(
+            f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
+            f"and {len(dataset.items)} items: too few to learn from"
+        )
+    texts = _read_texts(dataset, config, seed)
+    cold = split.popularity(len(dataset.items)) == 0
+    if config.kind == "tower":
+        return texts, _fit_tower(texts, split, cold, config, seed, checkpoint, after_epoch)
+    return texts, _fit_factorisation(texts, split, cold, config, seed)
+
+
+def _quality_alone(fitted: _Fitted, cases: HeldOut, config: TrainConfig) -> float:
+    """NDCG@10 of inner products with the whole catalogue, history masked."""
+    if not len(cases):
+        return 0.0
+    ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, config.tower.history, 10)
+    return float(np.mean(ndcg(ranked, cases.targets)))
+
+
 def _fit_tower(
     texts: _Texts,
     split: Split,
@@ -227,6 +288,7 @@ def _fit_tower(
     config: TrainConfig,
     seed: int,
     checkpoint: Path | None,
+    after_epoch: AfterEpoch,
 ) -> _Fitted:
     trained = train_tower(
         text_vectors=texts.items,
@@ -238,6 +300,7 @@ def _fit_tower(
         config=config.training,
         seed=seed,
         checkpoint=checkpoint,
+        after_epoch=after_epoch,
     )
     table = trained.table
     with torch.no_grad():
