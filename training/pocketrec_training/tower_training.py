@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +27,13 @@ from pocketrec_training.text_reader import TextReader
 from pocketrec_training.tower_ranking import rank_by_tower
 
 _log = logging.getLogger(__name__)
+
+AfterEpoch = Callable[[int, float], None]
+"""Told the number of epochs and the validation NDCG@10 after each of them; what it raises ends the training."""
+
+
+def go_on(epoch: int, quality: float) -> None:
+    """What happens after an epoch if nobody looks on: nothing."""
 
 
 class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
@@ -88,6 +95,7 @@ def train_tower(
     seed: int,
     reading: Reading | None = None,
     checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
 ) -> float:
     """Train until validation stops getting better; table, tower and encoder end as they were at their best.
 
@@ -102,6 +110,7 @@ def train_tower(
         seed: Of everything random.
         reading: The encoder, if it learns too.
         checkpoint: File to resume from, if it is there, and to write after each epoch.
+        after_epoch: Told how it goes; may raise to end the training.
 
     Returns:
         What `validate` gave at its best.
@@ -121,6 +130,7 @@ def train_tower(
             _log.info("epoch %d: loss %.4f, validation ndcg@10 %.4f", run.epoch, loss, quality)
             if checkpoint is not None and run.processes.rank == 0:
                 run.write(checkpoint)
+            after_epoch(run.epoch, quality)
     run.take_best()
     return run.best_quality
 
