@@ -62,7 +62,7 @@ class ModelCard(Config, frozen=True, kw_only=True):
     neighbour_decay: float
     follower_decay: float
     split: str
-    """What was held out of training: `leave-last-out`, `global-time`, `last-basket`."""
+    """What was held out of training: `leave-last-out`, `global-time`, `last-basket`, `cold-items`."""
     dataset: str
     """Name of the data set."""
     dataset_digest: str

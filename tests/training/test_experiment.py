@@ -8,13 +8,13 @@ from pocketrec.config import load_config
 from pocketrec.errors import DataError
 from pocketrec.results import Result
 from pocketrec_training.evaluate.case_file import CaseFile
-from pocketrec_training.evaluate.table import table
+from pocketrec_training.evaluate.table import slice_table, table
 from pocketrec_training.experiment import ExperimentConfig, run_experiment
 
 
 @pytest.fixture(scope="module")
 def config(toy_config):
-    return ExperimentConfig(train=toy_config, seeds=(0, 1))
+    return ExperimentConfig(train=toy_config, seeds=(0, 1), cold_seeds=(0,))
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,23 @@ def test_figures_are_means_over_seeds_of_the_bundle(done):
     assert result.metrics["train_s"] > 0
     for line in ("bundle", "model", "ease"):
         assert line in table(result)
+
+
+def test_cold_figures_are_those_of_models_that_never_met_the_items(done):
+    _, work, result = done
+    cold = Result.read(work / "cold-0" / "evaluate.json")
+    assert cold.notes["split"] == "cold-items"
+    for key in ("cold/ndcg@10", "cold/recall@10"):
+        assert result.metrics[key] == cold.metrics[key]
+        low, high = result.intervals[key]
+        assert low <= result.metrics[key] <= high
+        for name in ("tf-idf", "frozen-text"):
+            assert result.baselines[name][key] == cold.baselines[name][key]
+            assert f"{name}/{key}" in result.intervals
+    assert result.metrics["ndcg@10"] != cold.metrics["ndcg@10"]
+    count = CaseFile.load(work / "cold-0" / "evaluate.cases.npz").slices["cold"].sum()
+    assert result.notes["cold"].startswith(f"{count} cases")
+    assert "cold" in slice_table(result).splitlines()[0]
 
 
 def test_every_case_is_kept_for_comparisons(done):

@@ -53,7 +53,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=4, le=512)] = 64
     """Longer texts are cut."""
     template: TextTemplate = TextTemplate()
-    split: Literal["leave-last-out", "global-time", "last-basket"] = "leave-last-out"
+    split: Literal["leave-last-out", "global-time", "last-basket", "cold-items"] = "leave-last-out"
     """What is held out for validation and test."""
     tower: TowerConfig = TowerConfig()
     training: TowerTrainingConfig = TowerTrainingConfig()

@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(table(result, 10))
     print()
     print(slice_table(result, 10))
+    if "cold" in result.notes:
+        print(f"cold: {result.notes['cold']}")
     written = arguments.json or _RESULTS / f"{name}.json"
     result.write(written)
     print(f"\nWritten to {written}")

@@ -40,8 +40,8 @@ class Yardstick:
             raise ValueError(f"can't measure at {at}: choose 1 to {len(vectors)}, the number of items")
         learnt = [np.unique(rows) for rows in split.fit if len(rows)]
         takers = np.bincount(np.concatenate([*learnt, np.zeros(0, np.int32)]), minlength=len(vectors))
-        popularity = split.popularity(len(vectors))
-        return cls(split.test, slices(split.test, popularity), takers.astype(np.int64), len(learnt), vectors, at)
+        masks = slices(split.test, split.popularity(len(vectors)), split.cold(len(vectors)))
+        return cls(split.test, masks, takers.astype(np.int64), len(learnt), vectors, at)
 
 
 @dataclass(frozen=True, slots=True)

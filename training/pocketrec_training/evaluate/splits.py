@@ -1,5 +1,6 @@
 """Cut a data set into what models may learn from and what they must foresee."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from pocketrec_export.held_out import HeldOut
 from pocketrec_training.dataset import Dataset
 
 Rows = NDArray[np.int32]
+
+COLD_SHARE = 0.05
+"""Of the catalogue, rounded up: items that `cold-items` holds out for validation, and as many others for test."""
+_COLD_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,12 @@ class Split:
         """Interactions with each item that models may learn from, [items]."""
         rows = np.concatenate([*self.fit, np.zeros(0, np.int32)])
         return np.bincount(rows, minlength=items).astype(np.int64)
+
+    def cold(self, items: int) -> NDArray[np.bool_]:
+        """Items that nothing was learnt or chosen by: neither in `fit` nor a validation target, [items]."""
+        unmet: NDArray[np.bool_] = self.popularity(items) == 0
+        unmet[np.concatenate([*self.validation.targets, np.zeros(0, np.int32)])] = False
+        return unmet
 
 
 def leave_last_out(dataset: Dataset) -> Split:
@@ -93,10 +104,49 @@ def last_basket(dataset: Dataset) -> Split:
     return _cut(dataset, "last-basket", places)
 
 
+def cold_items(dataset: Dataset) -> Split:
+    """Leave-last-out in which some items are new: nobody's interaction with them is learnt from.
+
+    Two sets of items, drawn alike for everyone, are taken out of what models learn from. They stay in the catalogue
+    with their text, and in histories and targets as users had them. One set may be asked for in validation, so that a
+    scorer meets cold items before test; cases that ask for the other are left out of validation. Test keeps all
+    cases: cold items are ranked among warm ones, and the slice `cold` tells how well.
+
+    Raises:
+        DataError: Too few items have interactions, or no test case asks for a cold item.
+    """
+    whole = leave_last_out(dataset)
+    known = np.unique(dataset.rows)
+    count = math.ceil(COLD_SHARE * len(dataset.items))
+    if 4 * count > len(known):
+        raise DataError(
+            f"data set {dataset.card.name}: {len(known)} of {len(dataset.items)} items have interactions, too few to "
+            f"hold out {2 * count}: use the split leave-last-out"
+        )
+    drawn = np.random.default_rng(_COLD_SEED).permutation(known)
+    held = np.zeros(len(dataset.items), dtype=np.bool_)
+    held[drawn[: 2 * count]] = True
+    for_test = np.zeros_like(held)
+    for_test[drawn[:count]] = True
+    if not any(for_test[rows].any() for rows in whole.test.targets):
+        raise DataError(
+            f"data set {dataset.card.name}: no user's last interaction is with one of the {count} items held out: "
+            "use the split leave-last-out"
+        )
+    kept = [case for case, rows in enumerate(whole.validation.targets) if not for_test[rows].any()]
+    return Split(
+        name="cold-items",
+        fit=[rows[~held[rows]] for rows in whole.fit],
+        validation=whole.validation.chosen(np.array(kept, dtype=np.int64)),
+        test=whole.test,
+    )
+
+
 SPLITS: dict[str, Callable[[Dataset], Split]] = {
     "leave-last-out": leave_last_out,
     "global-time": global_time,
     "last-basket": last_basket,
+    "cold-items": cold_items,
 }
 
 
