@@ -83,6 +83,10 @@ BAD = [
     ("evaluate --data {dataset} --model {model} --at 0", 2, "0"),
     ("evaluate --data {dataset} --model {model} --folds 3", 1, "--folds"),
     ("evaluate --data {dataset} --folds 1", 1, "1"),
+    ("evaluate --data {dataset} --folds 2 --origins 2", 2, "--origins"),
+    ("evaluate --data {dataset} --bundle {bundle} --origins 3", 1, "--origins"),
+    ("evaluate --data {dataset} --origins 9", 1, "choose 1 to 8"),
+    ("evaluate --data {timeless} --origins 3", 1, "no timestamps"),
     ("evaluate --data {dataset} --model {model} --set dim=16", 1, "--folds"),
     # bench
     ("bench", 2, "--bundle"),
@@ -137,6 +141,10 @@ def places(toy_model, toy_bundle, tmp_path_factory):
     shutil.copytree(toy_bundle, found["altered"])
     vectors = found["altered"] / "vectors.npy"
     vectors.write_bytes(vectors.read_bytes()[:-1] + b"\x7f")
+    (found["empty"].parent / "undated").mkdir()
+    (found["empty"].parent / "undated" / "interactions.csv").write_text("user_id,item_id\nu,a\nu,b\nv,a\nv,b\n")
+    found["timeless"] = place / "timeless"
+    prepare(find_source(place / "undated"), found["timeless"])
     found["file"] = place / "file.txt"
     found["file"].write_text("no = config [")
     found["config"] = place / "config.toml"

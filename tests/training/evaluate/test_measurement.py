@@ -3,8 +3,9 @@ import pytest
 from made_data import dataset_of, two_worlds
 
 from pocketrec_training.evaluate.figures import Figures, measure_all
+from pocketrec_training.evaluate.folds import folds
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
-from pocketrec_training.evaluate.splits import folds, leave_last_out
+from pocketrec_training.evaluate.splits import leave_last_out
 
 ITEMS = 20
 
@@ -74,6 +75,16 @@ def test_folds_join_to_all_their_cases():
     joined = Measurement.joined(parts)
     assert len(joined.values["ndcg@10"]) == 40
     assert joined.metrics()["ndcg@10"] == pytest.approx(0.5)
+
+
+def test_parts_are_slices_when_they_are_named_and_users_stay_one():
+    part = Yardstick.of(leave_last_out(dataset_of([rows.tolist() for rows in two_worlds()], ITEMS)), np.eye(ITEMS))
+    one, two = (Measurement.of(Oracle(part.held_out, share), part) for share in (1.0, 0.0))
+    joined = Measurement.joined([one, two, one], ["origin-1", "origin-2", "origin-3"])
+    metrics = joined.metrics()
+    assert [metrics[f"origin-{number}/ndcg@10"] for number in (1, 2, 3)] == [1, 0, 1]
+    # Each user has 1, 0 and 1: whoever is drawn, the mean is the same.
+    assert joined.intervals(0)["ndcg@10"] == pytest.approx((2 / 3, 2 / 3))
 
 
 def test_figures_stand_under_their_keys(split, yardstick):

@@ -31,6 +31,17 @@ def test_p_values_are_uniform_where_nothing_differs():
     assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.10
 
 
+def test_cases_of_a_user_are_swapped_together():
+    """Copies of the same cases make no difference more certain."""
+    random = np.random.default_rng(6)
+    a = random.random(40)
+    b = a + random.normal(0.05, 0.2, 40)
+    alone = permutation_test(a, b)
+    whose = np.repeat(np.arange(40, dtype=np.int32), 8)
+    assert permutation_test(np.repeat(a, 8), np.repeat(b, 8), whose=whose) == pytest.approx(alone, abs=1e-9)
+    assert permutation_test(np.repeat(a, 8), np.repeat(b, 8)) < alone / 4
+
+
 def test_equal_rankings_do_not_differ():
     assert permutation_test(np.ones(9), np.ones(9)) == 1.0
 

@@ -9,7 +9,6 @@ from pocketrec_training.dataset import dataset_digest
 from pocketrec_training.evaluate.splits import (
     COLD_SHARE,
     cold_items,
-    folds,
     global_time,
     last_basket,
     leave_last_out,
@@ -203,24 +202,6 @@ def test_unknown_split_names_the_known_ones():
 def test_users_too_short_for_the_split_are_an_error():
     with pytest.raises(DataError, match="no user has the three interactions"):
         make_split(dataset_of([[1, 2], [3]], 4), "leave-last-out")
-
-
-@given(st.integers(2, 5), st.integers(0, 3))
-def test_each_user_is_tested_in_one_fold_and_learnt_from_in_no_such_fold(k, seed):
-    histories = [[user % 7, 8, 9] for user in range(12)] + [[1]]
-    splits = folds(dataset_of(histories, 10), k, seed)
-    tested = np.concatenate([split.test.users for split in splits])
-    assert sorted(tested.tolist()) == list(range(12))
-    for split in splits:
-        assert all(len(split.fit[user]) == 0 for user in split.test.users)
-        assert not set(split.test.users.tolist()) & set(split.validation.users.tolist())
-        assert all(len(split.fit[user]) == 2 for user in split.validation.users)
-        assert len(split.fit[12]) == 1
-
-
-def test_folds_need_users():
-    with pytest.raises(ValueError, match="choose 2 to 2"):
-        folds(dataset_of([[1, 2]] * 4, 3), 3)
 
 
 def test_digest_names_content_whatever_the_order_of_files():

@@ -41,13 +41,13 @@ class Figures:
         key = f"ndcg@{first.at}"
         own, p_values = first.values[key], {}
         for name, measured in (*others, *baselines.items()):
-            lead = paired_bootstrap(own, measured.values[key], seed=seed)
+            lead = paired_bootstrap(own, measured.values[key], seed=seed, whose=first.whose)
             metrics |= {f"over/{name}/{key}": lead.mean, f"over/{name}/relative/{key}": lead.relative}
             intervals |= {
                 f"over/{name}/{key}": lead.interval,
                 f"over/{name}/relative/{key}": lead.relative_interval,
             }
-            p_values[name] = permutation_test(own, measured.values[key], seed=seed)
+            p_values[name] = permutation_test(own, measured.values[key], seed=seed, whose=first.whose)
         sizes = ", ".join(f"{name} {int(mask.sum())}" for name, mask in first.slices.items())
         notes = {"subject": main, "cases": str(len(own)), "cases by slice": sizes}
         if p_values:

@@ -53,6 +53,8 @@ class Measurement:
     overall: dict[str, float]
     """Figures that only all cases together have: `coverage@10`, `gini@10`."""
     slices: dict[str, NDArray[np.bool_]]
+    whose: NDArray[np.int32]
+    """User of each case."""
     at: int
 
     @classmethod
@@ -80,17 +82,21 @@ class Measurement:
                 f"gini@{at}": gini(ranked[:, :at], items),
             },
             slices=yardstick.slices,
+            whose=held_out.users,
             at=at,
         )
 
     @classmethod
-    def joined(cls, folds: Sequence["Measurement"]) -> "Measurement":
-        """Folds as one: cases side by side, overall figures averaged."""
-        first = folds[0]
+    def joined(cls, parts: Sequence["Measurement"], labels: Sequence[str] = ()) -> "Measurement":
+        """Folds or origins as one: cases side by side, overall figures averaged; `labels` make each a slice too."""
+        first = parts[0]
+        masks = {key: np.concatenate([part.slices[key] for part in parts]) for key in first.slices}
+        number = np.repeat(np.arange(len(parts)), [len(part.whose) for part in parts])
         return cls(
-            values={key: np.concatenate([fold.values[key] for fold in folds]) for key in first.values},
-            overall={key: float(np.mean([fold.overall[key] for fold in folds])) for key in first.overall},
-            slices={key: np.concatenate([fold.slices[key] for fold in folds]) for key in first.slices},
+            values={key: np.concatenate([part.values[key] for part in parts]) for key in first.values},
+            overall={key: float(np.mean([part.overall[key] for part in parts])) for key in first.overall},
+            slices=masks | {label: number == place for place, label in enumerate(labels)},
+            whose=np.concatenate([part.whose for part in parts]),
             at=first.at,
         )
 
@@ -102,13 +108,14 @@ class Measurement:
         return figures | self.overall
 
     def intervals(self, seed: int) -> dict[str, Interval]:
-        """95 % bootstrap intervals over cases, for all that has a value per case."""
+        """95 % bootstrap intervals over users, for all that has a value per case."""
         keys = list(self.values)
-        found = bootstrap_intervals(np.stack([self.values[key] for key in keys], axis=1), seed=seed)
-        intervals = dict(zip(keys, found, strict=True))
+        table = np.stack([self.values[key] for key in keys], axis=1)
+        intervals = dict(zip(keys, bootstrap_intervals(table, seed=seed, whose=self.whose), strict=True))
         for name, mask in self._filled():
             keys = self._sliced()
-            found = bootstrap_intervals(np.stack([self.values[key][mask] for key in keys], axis=1), seed=seed)
+            table = np.stack([self.values[key][mask] for key in keys], axis=1)
+            found = bootstrap_intervals(table, seed=seed, whose=self.whose[mask])
             intervals |= {f"{name}/{key}": pair for key, pair in zip(keys, found, strict=True)}
         return intervals
 

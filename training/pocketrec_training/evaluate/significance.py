@@ -5,24 +5,33 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketrec_export.rankings import sums_by_user
 
-def permutation_test(a: NDArray[np.float64], b: NDArray[np.float64], samples: int = 10_000, seed: int = 0) -> float:
+
+def permutation_test(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    samples: int = 10_000,
+    seed: int = 0,
+    whose: NDArray[np.int32] | None = None,
+) -> float:
     """Two-sided p-value of a paired randomisation test (Smucker et al., CIKM 2007).
 
     Were a and b swapped at random for each user, how often would their means lie as far apart as they do?
 
     Args:
-        a: One value a user [n].
-        b: The other ranking's values for the same users [n].
+        a: One value a case [n].
+        b: The other ranking's values for the same cases [n].
         samples: Number of random swaps of all users.
         seed: Of the swaps.
+        whose: User of each case [n], whose cases are swapped together; by default each is a user of its own.
 
     Returns:
         (1 + swaps at least as extreme) / (1 + samples).
     """
     if a.shape != b.shape:
         raise ValueError(f"values of shapes {a.shape} and {b.shape}; pairs need the same users")
-    differences = a - b
+    differences = a - b if whose is None else sums_by_user((a - b)[:, None], whose)[:, 0]
     differences = differences[differences != 0]
     if not len(differences):
         return 1.0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pocketrec.results import Result
 
 COLUMNS = ("recall", "mrr", "hit", "coverage", "gini", "novelty", "diversity")
+_SLICES = ("head", "tail", "cold", "short", "long")
 
 
 def table(result: Result, at: int = 10) -> str:
@@ -34,12 +35,26 @@ def table(result: Result, at: int = 10) -> str:
 def slice_table(result: Result, at: int = 10) -> str:
     """NDCG of the subject and of the baselines on each slice of cases."""
     key = f"ndcg@{at}"
-    names = [part for part in ("head", "tail", "cold", "short", "long") if f"{part}/{key}" in result.metrics]
+    names = slices_of(result, key)
     rows = {result.notes.get("subject", "subject"): result.metrics} | result.baselines
     lines = [[f"{key} by slice", *names]]
     for name, metrics in rows.items():
         lines.append([name, *(f"{metrics[f'{part}/{key}']:.4f}" for part in names)])
     return aligned(lines)
+
+
+def slices_of(result: Result, key: str) -> list[str]:
+    """Slices that a result has a figure of, and origins in time.
+
+    Example:
+        >>> from pocketrec.results import Machine
+        >>> found = {"ndcg@10": 0.2, "tail/ndcg@10": 0.1, "origin-1/ndcg@10": 0.2, "model/ndcg@10": 0.2}
+        >>> made = Result(name="", command="", machine=Machine.here(), versions={}, metrics=found)
+        >>> slices_of(made, "ndcg@10")
+        ['tail', 'origin-1']
+    """
+    parts = [part for part, _, rest in (name.partition("/") for name in result.metrics) if rest == key]
+    return [part for part in parts if part in _SLICES or part.startswith("origin-")]
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
