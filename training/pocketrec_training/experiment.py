@@ -71,6 +71,9 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
         prepare(raw, dataset, config.prepare)
     runs = _train_all(dataset, work / "seed", config, config.seeds)
     metrics, intervals = runs.metrics() | {"train_s": runs.train_s}, runs.intervals()
+    for lead in runs.leads():
+        metrics |= lead.metrics(f"over/{lead.behind}", "ndcg@10")
+        intervals |= lead.intervals(f"over/{lead.behind}", "ndcg@10")
     baselines, notes, duration = runs.baselines(), runs.notes(), runs.duration_s
     if config.cold_seeds:
         new = replace(config, train=replace(config.train, split="cold-items"))
@@ -91,7 +94,11 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
         metrics=metrics,
         intervals=intervals,
         baselines=baselines,
-        notes=notes | {"figures": "means over seeds, of the bundle through the runtime"},
+        notes=notes
+        | {
+            "figures": "means over seeds, of the bundle through the runtime",
+            "intervals": "95 %, over users, and over seeds where there are several; leads over users",
+        },
     )
 
 
