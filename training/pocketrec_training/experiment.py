@@ -24,7 +24,8 @@ from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.evaluation import evaluate
 from pocketrec_training.evaluate.report import EvaluationOptions
 from pocketrec_training.evaluate.seeds import Runs
-from pocketrec_training.prepare import PrepareConfig, find_source, prepare
+from pocketrec_training.prepare import PrepareConfig, demo_source, find_source, prepare
+from pocketrec_training.prepare.source import Source
 from pocketrec_training.train import TrainConfig, train
 
 _SETTINGS = "experiment.json"
@@ -52,12 +53,12 @@ class _Settings(Config, frozen=True, kw_only=True):
     digest: str
 
 
-def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig) -> Result:
+def run_experiment(name: str, source: Path | None, work: Path, config: ExperimentConfig) -> Result:
     """Prepare, then train, export and evaluate for each seed, and sum up.
 
     Args:
         name: Of the result.
-        source: Raw files, as for `prepare`.
+        source: Raw files, as for `prepare`; None fetches the demo of this name.
         work: Folder for all that comes out: dataset/, and seed-N/ and cold-N/ with model/, bundle/ and evaluate.json.
         config: What to do.
 
@@ -65,7 +66,7 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
         DataError: The folder holds another experiment, or a step fails.
     """
     dataset = work / "dataset"
-    raw = None if (dataset / "dataset.json").exists() else find_source(source)
+    raw = None if (dataset / "dataset.json").exists() else _raw(name, source)
     _claim(work, config)
     if raw is not None:
         prepare(raw, dataset, config.prepare)
@@ -100,6 +101,10 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
             "intervals": "95 %, over users, and over seeds where there are several; leads over users",
         },
     )
+
+
+def _raw(name: str, source: Path | None) -> Source:
+    return demo_source(name) if source is None else find_source(source)
 
 
 def _claim(work: Path, config: ExperimentConfig) -> None:

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options."""
     parser.add_argument("experiment", metavar="NAME", help=f"of a file in {_CONFIGS}, or a TOML file")
     parser.add_argument(
-        "--source", type=Path, metavar="FOLDER", help="raw files (default: $POCKETREC_DATA/NAME), as for prepare"
+        "--source", type=Path, metavar="FOLDER", help="raw files, as for prepare (default: $POCKETREC_DATA/NAME)"
     )
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="for all that comes out (default build/NAME)")
     parser.add_argument(
@@ -46,7 +46,12 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\nWritten to {written} and {page}")
 
 
-def _source(name: str) -> Path:
+def _source(name: str) -> Path | None:
+    """Where the raw files lie; None for a demo, which is fetched."""
+    from pocketrec_training.prepare.demo import DEMOS
+
+    if name in DEMOS:
+        return None
     folder = os.environ.get("POCKETREC_DATA")
     if not folder:
         raise ValueError(f"where are the raw files of {name}? Give --source, or set POCKETREC_DATA to their parent")
