@@ -43,7 +43,10 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     """Most passes over the histories; the learning rate falls to zero over them."""
     patience: Annotated[int, Meta(ge=1)] = 5
     """Epochs without a better validation NDCG@10 after which training stops."""
+    steps: Annotated[int, Meta(ge=1)] | None = None
+    """Most batches in an epoch; all by default."""
     batch: Annotated[int, Meta(ge=1)] = 32
+    """Histories in a step, if they are of mean length."""
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
@@ -81,10 +84,12 @@ class Reading:
     """Texts whose activations are held at a time."""
     token_dropout: float
     """Share of a text's tokens that are left out."""
+    arithmetic: torch.dtype
 
     def read(self, texts: Sequence[int]) -> Tensor:
         """Vectors of some texts, with tokens left out: float [texts, width]."""
-        return self.reader.read(texts, self.token_dropout)
+        with torch.autocast("cpu", self.arithmetic, enabled=self.arithmetic is not torch.float32):
+            return self.reader.read(texts, self.token_dropout).float()
 
 
 def train_tower(
@@ -177,7 +182,7 @@ class _Run:
         self.table.train()
         self.tower.train()
         losses = []
-        drawn = batches(pieces, self.config.batch, random)
+        drawn = batches(pieces, self.config.batch, random)[: self.config.steps]
         for step, batch in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
             losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))
