@@ -20,8 +20,9 @@ from pocketrec.index import VectorIndex
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Encoder, Pooling, TextModel, stated_pooling
+from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.pretrained import Pooling, stated_pooling
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_export.held_out import HeldOut
@@ -170,7 +171,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     )
     return Model(
         card=card,
-        encoder=Encoder(TextModel.open(encoder_folder, pooling), fitted.projection).eval(),
+        encoder=Encoder(TextModel.open(encoder_folder, pooling, config.max_tokens), fitted.projection).eval(),
         encoder_folder=encoder_folder,
         user=fitted.user,
         scorer=trained.scorer,
