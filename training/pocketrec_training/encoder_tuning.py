@@ -12,7 +12,8 @@ from msgspec import Meta
 from pocketrec.config import Config
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Pooling, TextModel
+from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_training.augment.texts import varied_texts
 from pocketrec_training.item_table import ItemTable

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Pooling, TextModel
+from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
 from pocketrec_training.evaluate.splits import Split
@@ -106,7 +107,7 @@ def fit_tower(
     table, tower = ItemTable(source.item_vectors(reading.max_tokens), config.dim), UserTower(config.dim, shape)
     first, second = (None if checkpoint is None else checkpoint / name for name in ("tower.pt", "encoder.pt"))
     train_tower(table, tower, lessons, config.training, seed, checkpoint=first, after_epoch=after_epoch)
-    text_model = TextModel.open(source.folder, source.pooling)
+    text_model = TextModel.open(source.folder, source.pooling, reading.max_tokens)
     if reading.tune != "none":
         text_model = tune_encoder(
             text_model,
@@ -153,7 +154,7 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
     with torch.no_grad():
         read = F.normalize(projection(items), dim=-1)
     vectors = torch.where(cold[:, None], read, unit)
-    text_model = TextModel.open(source.folder, source.pooling)
+    text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
     requests = source.request_vectors(config.encoder.max_tokens)
     return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), items.numpy(), requests)
 

@@ -18,7 +18,8 @@ from pocketrec.index import VectorIndex
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Encoder, stated_pooling
+from pocketrec_export.graphs.encoder import Encoder
+from pocketrec_export.graphs.pretrained import stated_pooling
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
