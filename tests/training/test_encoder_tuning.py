@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from text_models import SHAPES
 
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.model import Model
@@ -55,6 +56,24 @@ def test_before_a_step_the_vectors_are_those_of_the_frozen_model(toy_encoder, tu
     frozen = encode_texts(TEXTS, TextModel.open(toy_encoder), toy_encoder, 16, "Reading")
     read = reader(toy_encoder, tune).read(range(len(TEXTS))).detach().numpy()
     assert np.abs(read - frozen).max() < 2e-3 if tune == "top:1" else 1e-5  # lower layers are kept as float16
+
+
+@pytest.mark.parametrize("tune", ["top:1", "lora"])
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_every_kind_of_language_model_can_be_tuned(name, tune, tmp_path):
+    folder = SHAPES[name].write(tmp_path / name)
+    texts = ["wool hat", "a", "the red wool scarf of many words"]
+    frozen = encode_texts(texts, TextModel.open(folder), folder, 16, "Reading")
+    tuned = TextReader.open(TextModel.open(folder), folder, texts, 16, tune, rank=4)
+    assert np.abs(tuned.read(range(3)).detach().numpy() - frozen).max() < 5e-3
+    tuned.read(range(3)).sum().backward()
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            weight.add_(torch.randn_like(weight) * 0.02)
+    changed = tuned.read(range(3)).detach().numpy()
+    assert np.abs(changed - frozen).max() > 1e-3
+    read = encode_texts(texts, tuned.finished(), folder, 16, "Reading")
+    assert np.abs(read - changed).max() < 5e-3
 
 
 def test_only_the_top_layers_learn_and_get_the_gradient_of_the_whole_model(toy_encoder):
