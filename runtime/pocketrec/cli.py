@@ -27,7 +27,7 @@ class _Entry(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-_TRAINING = ("polars", "scipy", "torch", "transformers")
+_TRAINING = ("accelerate", "peft", "polars", "scipy", "torch", "transformers")
 COMMANDS = {
     "prepare": _Entry("pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars",)),
     "train": _Entry("pocketrec_training.commands.train", "train a model on a data set", "training", _TRAINING),
