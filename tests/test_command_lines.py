@@ -76,6 +76,8 @@ BAD = [
     ("compare {file}", 1, "one result"),
     ("compare {file} {file}", 1, "file.txt"),
     ("compare {nothing} {file}", 1, "nothing"),
+    ("compare {dataset} {file}", 1, "seed-*"),
+    ("compare {nothing},{config} {file}", 1, "nothing"),
     # export
     ("export --out {new}", 2, "--model"),
     ("export --model {nothing} --out {new}", 1, "nothing"),

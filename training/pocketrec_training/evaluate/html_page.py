@@ -23,15 +23,15 @@ p { margin: .5rem 0; max-width: 46rem; overflow-wrap: anywhere; }
 figure { margin: 0; padding: .9rem 1.1rem; max-width: 34rem; }
 figcaption { margin-bottom: .4rem; font-weight: 600; }
 svg { display: block; width: 100%; height: auto; fill: var(--ink);
-  font: 13px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-svg .figure { text-anchor: end; } svg .tick { text-anchor: middle; font-size: 11px; fill: var(--soft); }
+  font: 14px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+svg .figure { text-anchor: end; } svg .tick { text-anchor: middle; font-size: 12px; fill: var(--soft); }
 svg path { fill: none; stroke: var(--whisker); stroke-width: 1.4; }
 svg .halo { stroke: var(--card); stroke-width: 4; }
 svg text { paint-order: stroke; stroke: var(--card); stroke-width: 3; }
 svg .grid { stroke: var(--line); stroke-width: 1; } svg .nought { stroke: var(--soft); }
 svg .subject { fill: var(--subject); } svg .other { fill: var(--other); } svg .baseline { fill: var(--baseline); }
-.scroll { overflow-x: auto; margin: .75rem 0; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; margin: .75rem 0; width: fit-content; max-width: 100%; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } tbody th { color: var(--ink); font-weight: 400; }
 th:first-child { padding-left: .9rem; text-align: left; position: sticky; left: 0; background: var(--card); }
@@ -82,7 +82,7 @@ def table(rows: Sequence[Sequence[str]], subject: str = "") -> str:
         for line in lines
     )
     titles = "".join(_cell(cell, "col") for cell in head)
-    label = escape(head[0] or head[1])
+    label = escape(next(cell for cell in head if cell))
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table><thead><tr>{titles}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"

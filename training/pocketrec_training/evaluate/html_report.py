@@ -7,7 +7,7 @@ from pocketrec_training.evaluate import html_page, svg
 from pocketrec_training.evaluate.comparison import Compared, mean_rows
 from pocketrec_training.evaluate.comparison import lead_rows as pair_rows
 from pocketrec_training.evaluate.leads import Lead
-from pocketrec_training.evaluate.table import lead_rows, rankers, rows, slice_rows
+from pocketrec_training.evaluate.table import Rows, lead_rows, rankers, rows, slice_rows
 
 _SPLITS = {
     "leave-last-out": "The last interaction of each user is to be foreseen from all before it.",
@@ -36,7 +36,7 @@ def evaluation_page(result: Result, at: int = 10) -> str:
         [
             html_page.section("In short", html_page.cards(_headline(result, at)), html_page.paragraph(_how(result))),
             html_page.section(
-                "Against the baselines",
+                "Figures",
                 html_page.side_by_side(
                     *(svg.bars(f"{name}@{at}", _bars(result, name, at)) for name in ("ndcg", "recall"))
                 ),
@@ -68,14 +68,10 @@ def comparison_page(compared: Compared, leads: Sequence[Lead], key: str, result:
         f"{compared.notes.get('dataset', 'Runs')}: {len(names)} runs compared by {key}",
         _under(result),
         [
-            html_page.section("Means", html_page.table(mean_rows(compared.values, key))),
             html_page.section(
-                "Differences",
-                html_page.paragraph("Blue: beyond chance at the level 0.05. Lines: 95 % intervals over users."),
-                html_page.side_by_side(svg.whiskers(f"difference in {key}", drawn)),
-                html_page.table(pair_rows(leads)),
-                html_page.paragraph(_SIGNIFICANT),
+                "Means", html_page.paragraph(_how(result)), html_page.table(mean_rows(compared.values, key))
             ),
+            _differences("Differences", f"difference in {key}", drawn, pair_rows(leads)),
             html_page.section("What was measured, and where", html_page.facts(_facts(result))),
         ],
     )
@@ -107,7 +103,7 @@ def _headline(result: Result, at: int) -> list[tuple[str, str, str]]:
             (
                 f"{key} over {best}, the best baseline",
                 f"{result.metrics[f'over/{best}/relative/{key}']:+.1%}",
-                f"95 % interval {low:+.1%} to {high:+.1%}; p {result.metrics[f'over/{best}/p']:.4f}",
+                f"95 % interval {low:+.1%} to {high:+.1%}; p\N{NO-BREAK SPACE}{result.metrics[f'over/{best}/p']:.4f}",
             )
         )
     return shown
@@ -116,9 +112,9 @@ def _headline(result: Result, at: int) -> list[tuple[str, str, str]]:
 def _how(result: Result) -> str:
     """Split and ranking in plain words."""
     split = _SPLITS.get(result.notes.get("split", ""), "")
-    items = result.notes.get("items", "all")
+    items = " ".join(["All", result.notes.get("items", ""), "items"]).replace("  ", " ")
     return (
-        f"{split} All {items} items are ranked, none is sampled. Unless said otherwise, the user's history is masked: "
+        f"{split} {items} are ranked, none is sampled. Unless said otherwise, the user's history is masked: "
         "its items can't be recommended again."
     ).strip()
 
@@ -150,15 +146,17 @@ def _leads(result: Result, at: int) -> list[str]:
         )
         for name, *_ in lines[1:]
     ]
-    return [
-        html_page.section(
-            "How sure the lead is",
-            html_page.paragraph("Blue: beyond chance at the level 0.05. Lines: 95 % intervals over users."),
-            html_page.side_by_side(svg.whiskers(f"{key} ahead of", drawn)),
-            html_page.table(lines),
-            html_page.paragraph(_SIGNIFICANT),
-        )
-    ]
+    return [_differences("How sure the lead is", f"{key} ahead of", drawn, lines)]
+
+
+def _differences(title: str, of: str, drawn: Sequence[svg.Whisker], lines: Rows) -> str:
+    return html_page.section(
+        title,
+        html_page.paragraph("Blue: beyond chance at the level 0.05. Lines: 95 % intervals over users."),
+        html_page.side_by_side(svg.whiskers(of, drawn)),
+        html_page.table(lines),
+        html_page.paragraph(_SIGNIFICANT),
+    )
 
 
 def _unmasked(result: Result, at: int, subject: str) -> list[str]:
@@ -182,6 +180,7 @@ def _slices(result: Result, at: int, subject: str) -> list[str]:
             html_page.paragraph(said),
             html_page.table(lines, subject),
             html_page.paragraph(f"Cases: {result.notes.get('cases by slice', '?')}."),
+            html_page.paragraph(f"Cold: {result.notes['cold']}.") if "cold" in result.notes else "",
         )
     ]
 

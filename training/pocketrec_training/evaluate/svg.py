@@ -12,7 +12,7 @@ _WIDTH = 360
 """Of the drawing, in its own units: about the pixels of a phone, so that letters have their size there."""
 _LEFT, _RIGHT = 4, _WIDTH - 8
 _ROW = 38
-_LETTERS = 38
+_LETTERS = 36
 """Of a name; longer ones are cut, and shown whole where the pointer rests."""
 
 
