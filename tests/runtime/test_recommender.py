@@ -140,6 +140,23 @@ def test_diversity_trades_score_for_variety(silent):
     assert sum(line.score for line in mixed) < sum(line.score for line in plain)
 
 
+@given(among=st.sets(st.sampled_from([*IDS, "unknown"])), k=st.integers(1, 20), history=st.lists(st.sampled_from(IDS)))
+def test_only_the_items_asked_for_appear_and_in_the_usual_order(recommender, among, k, history):
+    usual = [line.id for line in recommender.recommend(history, k=99)]
+    wanted = [id for id in usual if id in among]
+    answer = [line.id for line in recommender.recommend(history, k=k, among=among)]
+    assert answer == wanted[:k]
+    assert recommender.rank(history, k=k, among=among) == answer
+
+
+def test_added_items_may_be_asked_for_alone(tmp_path):
+    recommender = Recommender.load(make_bundle(tmp_path / "bundle"))
+    recommender.upsert([Item(id="new", title="blue rug"), Item(id="other", title="red lamp")])
+    assert [line.id for line in recommender.recommend(["i0"], among=["new"])] == ["new"]
+    assert {line.id for line in recommender.recommend(["i0"], among=["other", "i3"])} == {"other", "i3"}
+    assert recommender.recommend(["i0"], among=[]) == []
+
+
 def test_similar_items_come_by_their_vectors(recommender):
     near = recommender.similar("i5", k=99)
     assert {line.id: line.score for line in near} == pytest.approx(
@@ -152,7 +169,7 @@ def test_similar_items_come_by_their_vectors(recommender):
 
 def test_many_histories_obey_the_same_rules(recommender):
     histories = [["i0"], [], ["i4", "i5"]]
-    options = {"k": 3, "where": {"colour": ["red", "green"]}, "allow_seen": True}
+    options = {"k": 3, "where": {"colour": ["red", "green"]}, "among": IDS[2:12], "allow_seen": True}
     assert recommender.recommend_many(histories, **options) == [
         recommender.recommend(history, **options) for history in histories
     ]
@@ -186,6 +203,7 @@ def test_a_session_passes_every_option_on(recommender):
         "k": 4,
         "where": {"sale": True},
         "exclude": ["i8"],
+        "among": ["i1", "i3", "i4", "i8", "i11"],
         "allow_seen": True,
         "diversity": 0.5,
         "explain": True,

@@ -68,7 +68,7 @@ def test_every_case_is_kept_for_comparisons(done):
     for name, values in cases.values.items():
         subject, _, key = name.partition("/")
         figures = result.metrics if subject == "bundle" else result.baselines.get(subject)
-        if figures is not None:
+        if figures is not None and not key.endswith("/among-cold"):  # which cold cases alone have
             assert figures[key] == pytest.approx(values.mean(), abs=1e-6)
     assert {len(mask) for mask in cases.slices.values()} == {len(cases.values["bundle/ndcg@10"])}
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketrec.index import VectorIndex
+from pocketrec.index import Mask, VectorIndex
 from pocketrec.neighbours import Neighbours
 from pocketrec.votes import Votes
 from pocketrec_export.model import Model
@@ -32,24 +32,26 @@ class ModelRanker:
         )
         self._by_popularity = np.argsort(-model.popularity, kind="stable").astype(np.int32)
 
-    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False) -> Rows:
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """Rows of the k best items for each history, int32 [histories, k], best first; -1 where there are fewer.
 
         Args:
             histories: Item rows, oldest first; an empty one is ranked by popularity.
             k: Length of each ranking.
             allow_seen: Whether items of the history may appear.
+            among: Mask of the items that may appear; all by default.
         """
         model = self._model
         users = user_vectors(model.user, torch.from_numpy(model.vectors), histories, model.card.tower.history).numpy()
         vectors = torch.from_numpy(model.vectors)
         ranked = np.full((len(histories), k), -1, np.int32)
-        lists = self._retriever.lists(Cases(users, list(histories), []), allow_seen, at_least=k)
+        lists = self._retriever.lists(Cases(users, list(histories), []), allow_seen, at_least=k, allowed=among)
         for line, (rows, table) in enumerate(lists):
             if len(histories[line]):
                 best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
             else:
-                best = self._by_popularity[:k]
+                kept = slice(None) if among is None else among[self._by_popularity]
+                best = self._by_popularity[kept][:k]
             ranked[line, : len(best)] = best
         return ranked
 
@@ -71,11 +73,13 @@ class TowerRanker:
     def __init__(self, model: Model, width: int | None = None) -> None:
         self._model, self._width = model, width
 
-    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False) -> Rows:
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """As `ModelRanker.rank`."""
         model = self._model
         vectors, history = torch.from_numpy(model.vectors), model.card.tower.history
-        return rank_by_tower(model.user, vectors, histories, history, k, allow_seen=allow_seen, width=self._width)
+        return rank_by_tower(
+            model.user, vectors, histories, history, k, allow_seen=allow_seen, among=among, width=self._width
+        )
 
 
 class VoteRanker:
@@ -89,14 +93,15 @@ class VoteRanker:
     def __init__(self, weights: Neighbours, history: int) -> None:
         self._weights, self._history = weights, history
 
-    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False) -> Rows:
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """As `ModelRanker.rank`; -1 where fewer items have votes."""
         ranked = np.full((len(histories), k), -1, np.int32)
-        wanted = np.ones(len(self._weights), np.bool_)
+        wanted = np.ones(len(self._weights), np.bool_) if among is None else among.copy()
         for line, rows in enumerate(histories):
             votes = Votes.of(rows[-self._history :], [self._weights])
-            wanted[rows] = allow_seen
+            before = wanted[rows]
+            wanted[rows] = before & allow_seen
             best = votes.best(0, k, wanted)
-            wanted[rows] = True
+            wanted[rows] = before
             ranked[line, : len(best)] = best[np.argsort(-votes.at(best)[0], kind="stable")]
         return ranked

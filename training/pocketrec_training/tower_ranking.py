@@ -52,9 +52,10 @@ def rank_by_tower(
     k: int,
     *,
     allow_seen: bool = False,
+    among: NDArray[np.bool_] | None = None,
     width: int | None = None,
 ) -> NDArray[np.int32]:
-    """Best k items of the whole catalogue by inner product: int32 [histories, k].
+    """Best k items of the whole catalogue by inner product: int32 [histories, k]; -1 where there are fewer.
 
     Args:
         tower: The user tower.
@@ -63,6 +64,7 @@ def rank_by_tower(
         history: Newest items that are read.
         k: Items wanted.
         allow_seen: Whether items of the history may appear.
+        among: Mask of the items that may appear; all by default.
         width: Leading components of user and item vectors that count; all by default.
     """
     users = user_vectors(tower, vectors, histories, history)
@@ -74,5 +76,8 @@ def rank_by_tower(
         if not allow_seen:
             for i, rows in enumerate(histories[start : start + 512]):
                 scores[i, rows.astype(np.int64)] = -torch.inf
-        ranked[start : start + 512] = scores.topk(ranked.shape[1], dim=1).indices.numpy()
+        if among is not None:
+            scores[:, torch.from_numpy(~among)] = -torch.inf
+        best = scores.topk(ranked.shape[1], dim=1)
+        ranked[start : start + 512] = best.indices.masked_fill(best.values == -torch.inf, -1).numpy()
     return ranked

@@ -37,7 +37,7 @@ class Figures:
         shown = [key for key in first.values if key.startswith((f"ndcg@{first.at}", f"recall@{first.at}"))]
         for name, measured in baselines.items():
             found = measured.intervals(seed)
-            intervals |= {f"{name}/{key}": found[key] for key in shown}
+            intervals |= {f"{name}/{key}": found[key] for key in shown if key in found}
         key = f"ndcg@{first.at}"
         compared = {name: measured.values[key] for name, measured in {**subjects, **baselines}.items()}
         for lead in find_leads([(main, name) for name in compared if name != main], compared, seed, first.whose):

@@ -11,6 +11,7 @@ from pocketrec.results import Result
 from pocketrec_export.rankings import Interval, bootstrap_means
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.leads import Lead, find_leads
+from pocketrec_training.evaluate.measurement import AMONG_COLD
 
 _MAIN = ("ndcg@10", "recall@10", "cold/ndcg@10", "cold/recall@10")
 
@@ -83,9 +84,11 @@ class Runs:
         for name in self._named(""):
             ranker, _, key = name.partition("/")
             values, prefix = self._seeds(name), "" if ranker == main else f"{ranker}/"
-            yield prefix + key, interval_over_seeds(values)
+            alone = key.endswith(AMONG_COLD)
+            if not alone:
+                yield prefix + key, interval_over_seeds(values)
             for part, mask in parts.items():
-                if mask.any() and (ranker == main or part == "cold"):
+                if mask.any() and (part == "cold" or (ranker == main and not alone)):
                     yield f"{prefix}{part}/{key}", interval_over_seeds(values[mask])
 
     def _named(self, end: str) -> list[str]:
