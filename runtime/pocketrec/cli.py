@@ -40,6 +40,12 @@ COMMANDS = {
         "export",
         ("torch", "onnx", "transformers"),
     ),
+    "model": _Entry(
+        "pocketrec_export.commands.model",
+        "exchange encoders with sentence-transformers",
+        "export",
+        ("torch", "transformers"),
+    ),
     "evaluate": _Entry(
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
     ),
