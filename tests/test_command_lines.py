@@ -52,6 +52,21 @@ BAD = [
     ("train --data {dataset} --out {new} --config {nothing}", 1, "nothing"),
     ("train --data {dataset} --out {new} --config {file}", 1, "file.txt"),
     ("train --data {dataset} --out {new} --config {config}", 1, "towr"),
+    # tune
+    ("tune --data {dataset}", 2, "--space"),
+    ("tune --data {dataset} --space {nothing} --study {new} --trials 2 --out {new}", 1, "nothing"),
+    ("tune --data {dataset} --space {file} --study {new} --trials 2 --out {new}", 1, "file.txt"),
+    ("tune --data {dataset} --space {config} --study {new} --trials 2 --out {new}", 1, "towr"),
+    ("tune --data {dataset} --space {bad_space} --study {new} --trials 2 --out {new}", 1, "'depht'"),
+    ("tune --data {nothing} --space {space} --study {new} --trials 2 --out {new}", 1, "nothing"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {other}", 1, "other"),
+    ("tune --data {dataset} --space {space} --study {file} --trials 2 --out {new}", 1, "file.txt"),
+    ("tune --data {dataset} --space {space} --study {other} --trials 2 --out {new}", 1, "other"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 0 --out {new}", 1, "trials=0"),
+    ("tune --data {dataset} --space {space} --study {new} --trials few --out {new}", 2, "few"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {new} --seeds 1,x", 2, "1,x"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {new} --seeds 1,1", 1, "(1, 1)"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {new} --objective luck", 2, "luck"),
     # experiment
     ("experiment", 2, "NAME"),
     ("experiment nowhere", 1, "nowhere.toml"),
@@ -152,6 +167,9 @@ def places(toy_model, toy_bundle, tmp_path_factory):
     found["file"].write_text("no = config [")
     found["config"] = place / "config.toml"
     found["config"].write_text("[towr]\nlayers = 2\n")
+    found["space"], found["bad_space"] = place / "space.toml", place / "bad_space.toml"
+    found["space"].write_text('search."tower.layers" = {choices = [1, 2]}')
+    found["bad_space"].write_text('search."tower.depht" = {choices = [1, 2]}')
     found["good"] = place / "good.toml"
     found["good"].write_text("seeds = [0]\n")
     return found

@@ -85,7 +85,7 @@ def test_low_rank_corrections_merged_give_the_vectors_of_those_unmerged(toy_enco
 
 @pytest.mark.parametrize("tune", ["top:1", "lora", "all"])
 def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_encoder, tmp_path, tune):
-    encoder = msgspec.structs.replace(toy_config.encoder, tune=tune, epochs=2, rate=1e-3 if tune == "all" else 1e-2)
+    encoder = msgspec.structs.replace(toy_config.encoder, tune=tune, rounds=2, rate=1e-3 if tune == "all" else 1e-2)
     barely = msgspec.structs.replace(toy_config.training, epochs=1)  # so that there is something left to learn
     model = train(
         shop, tmp_path / "model", msgspec.structs.replace(toy_config, encoder=encoder, training=barely), seed=0
@@ -101,7 +101,7 @@ def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_
 
 
 def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, monkeypatch):
-    encoder = msgspec.structs.replace(toy_config.encoder, tune="top:1", epochs=3, rate=1e-2)
+    encoder = msgspec.structs.replace(toy_config.encoder, tune="top:1", rounds=3, rate=1e-2)
     config = msgspec.structs.replace(toy_config, encoder=encoder)
     split = make_split(shop, "leave-last-out")
     whole = fit_model(shop, split, config, seed=0)

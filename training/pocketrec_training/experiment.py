@@ -24,7 +24,8 @@ from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.evaluation import evaluate
 from pocketrec_training.evaluate.report import EvaluationOptions
 from pocketrec_training.evaluate.seeds import Runs
-from pocketrec_training.prepare import PrepareConfig, find_source, prepare
+from pocketrec_training.prepare import PrepareConfig, demo_source, find_source, prepare
+from pocketrec_training.prepare.source import Source
 from pocketrec_training.train import TrainConfig, train
 
 _SETTINGS = "experiment.json"
@@ -52,12 +53,12 @@ class _Settings(Config, frozen=True, kw_only=True):
     digest: str
 
 
-def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig) -> Result:
+def run_experiment(name: str, source: Path | None, work: Path, config: ExperimentConfig) -> Result:
     """Prepare, then train, export and evaluate for each seed, and sum up.
 
     Args:
         name: Of the result.
-        source: Raw files, as for `prepare`.
+        source: Raw files, as for `prepare`; None fetches the demo of this name.
         work: Folder for all that comes out: dataset/, and seed-N/ and cold-N/ with model/, bundle/ and evaluate.json.
         config: What to do.
 
@@ -65,12 +66,15 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
         DataError: The folder holds another experiment, or a step fails.
     """
     dataset = work / "dataset"
-    raw = None if (dataset / "dataset.json").exists() else find_source(source)
+    raw = None if (dataset / "dataset.json").exists() else _raw(name, source)
     _claim(work, config)
     if raw is not None:
         prepare(raw, dataset, config.prepare)
     runs = _train_all(dataset, work / "seed", config, config.seeds)
     metrics, intervals = runs.metrics() | {"train_s": runs.train_s}, runs.intervals()
+    for lead in runs.leads():
+        metrics |= lead.metrics(f"over/{lead.behind}", "ndcg@10")
+        intervals |= lead.intervals(f"over/{lead.behind}", "ndcg@10")
     baselines, notes, duration = runs.baselines(), runs.notes(), runs.duration_s
     if config.cold_seeds:
         new = replace(config, train=replace(config.train, split="cold-items"))
@@ -91,8 +95,16 @@ def run_experiment(name: str, source: Path, work: Path, config: ExperimentConfig
         metrics=metrics,
         intervals=intervals,
         baselines=baselines,
-        notes=notes | {"figures": "means over seeds, of the bundle through the runtime"},
+        notes=notes
+        | {
+            "figures": "means over seeds, of the bundle through the runtime",
+            "intervals": "95 %, over users, and over seeds where there are several; leads over users",
+        },
     )
+
+
+def _raw(name: str, source: Path | None) -> Source:
+    return demo_source(name) if source is None else find_source(source)
 
 
 def _claim(work: Path, config: ExperimentConfig) -> None:

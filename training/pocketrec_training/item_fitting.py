@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Pooling, TextModel
+from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
 from pocketrec_training.evaluate.splits import Split
@@ -21,7 +22,7 @@ from pocketrec_training.factorisation import FactorisationConfig, fit_factors
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.sequences import FRAGMENTS
 from pocketrec_training.text_vectors import encode_texts, text_vectors
-from pocketrec_training.tower_training import Lessons, TowerTrainingConfig, train_tower
+from pocketrec_training.tower_training import AfterEpoch, Lessons, TowerTrainingConfig, train_tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,13 @@ class _Config(Protocol):
 
 
 def fit_tower(
-    source: Source, split: Split, config: _Config, shape: TowerConfig, seed: int, checkpoint: Path | None
+    source: Source,
+    split: Split,
+    config: _Config,
+    shape: TowerConfig,
+    seed: int,
+    checkpoint: Path | None,
+    after_epoch: AfterEpoch,
 ) -> Fitted:
     """Train items and tower on the frozen encoder, then the encoder with them if the config says so.
 
@@ -91,6 +98,7 @@ def fit_tower(
         shape: Of the tower.
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to.
+        after_epoch: Told how the first stage goes; may raise to end it.
     """
     reading = config.encoder
     requests = source.request_vectors(reading.max_tokens)
@@ -98,8 +106,8 @@ def fit_tower(
     torch.manual_seed(seed)
     table, tower = ItemTable(source.item_vectors(reading.max_tokens), config.dim), UserTower(config.dim, shape)
     first, second = (None if checkpoint is None else checkpoint / name for name in ("tower.pt", "encoder.pt"))
-    train_tower(table, tower, lessons, config.training, seed, checkpoint=first)
-    text_model = TextModel.open(source.folder, source.pooling)
+    train_tower(table, tower, lessons, config.training, seed, checkpoint=first, after_epoch=after_epoch)
+    text_model = TextModel.open(source.folder, source.pooling, reading.max_tokens)
     if reading.tune != "none":
         text_model = tune_encoder(
             text_model,
@@ -146,7 +154,7 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
     with torch.no_grad():
         read = F.normalize(projection(items), dim=-1)
     vectors = torch.where(cold[:, None], read, unit)
-    text_model = TextModel.open(source.folder, source.pooling)
+    text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
     requests = source.request_vectors(config.encoder.max_tokens)
     return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), items.numpy(), requests)
 

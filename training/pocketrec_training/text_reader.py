@@ -64,7 +64,8 @@ class TextReader:
         """Tokenise the texts with the folder's tokenizer."""
         tokenizer = open_tokenizer(folder, max_tokens)
         tokenizer.no_padding()
-        return cls(model, [encoded.ids for encoded in tokenizer.encode_batch(list(texts))], tune, rank)
+        # A text without tokens reads as token 0, as the runtime has it.
+        return cls(model, [encoded.ids or [0] for encoded in tokenizer.encode_batch(list(texts))], tune, rank)
 
     def __len__(self) -> int:
         """Number of texts."""

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +28,13 @@ from pocketrec_training.tower_ranking import rank_by_tower
 
 _log = logging.getLogger(__name__)
 
+AfterEpoch = Callable[[int, float], None]
+"""Told the number of epochs and the validation NDCG@10 after each of them; what it raises ends the training."""
+
+
+def go_on(epoch: int, quality: float) -> None:
+    """What happens after an epoch if nobody looks on: nothing."""
+
 
 class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     """How the tower is trained."""
@@ -36,7 +43,10 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     """Most passes over the histories; the learning rate falls to zero over them."""
     patience: Annotated[int, Meta(ge=1)] = 5
     """Epochs without a better validation NDCG@10 after which training stops."""
+    steps: Annotated[int, Meta(ge=1)] | None = None
+    """Most batches in an epoch; all by default."""
     batch: Annotated[int, Meta(ge=1)] = 32
+    """Histories in a step, if they are of mean length."""
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
@@ -74,10 +84,12 @@ class Reading:
     """Texts whose activations are held at a time."""
     token_dropout: float
     """Share of a text's tokens that are left out."""
+    arithmetic: torch.dtype
 
     def read(self, texts: Sequence[int]) -> Tensor:
         """Vectors of some texts, with tokens left out: float [texts, width]."""
-        return self.reader.read(texts, self.token_dropout)
+        with torch.autocast("cpu", self.arithmetic, enabled=self.arithmetic is not torch.float32):
+            return self.reader.read(texts, self.token_dropout).float()
 
 
 def train_tower(
@@ -88,6 +100,7 @@ def train_tower(
     seed: int,
     reading: Reading | None = None,
     checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
 ) -> float:
     """Train until validation stops getting better; table, tower and encoder end as they were at their best.
 
@@ -102,6 +115,7 @@ def train_tower(
         seed: Of everything random.
         reading: The encoder, if it learns too.
         checkpoint: File to resume from, if it is there, and to write after each epoch.
+        after_epoch: Told how it goes; may raise to end the training.
 
     Returns:
         What `validate` gave at its best.
@@ -121,6 +135,7 @@ def train_tower(
             _log.info("epoch %d: loss %.4f, validation ndcg@10 %.4f", run.epoch, loss, quality)
             if checkpoint is not None and run.processes.rank == 0:
                 run.write(checkpoint)
+            after_epoch(run.epoch, quality)
     run.take_best()
     return run.best_quality
 
@@ -167,7 +182,7 @@ class _Run:
         self.table.train()
         self.tower.train()
         losses = []
-        drawn = batches(pieces, self.config.batch, random)
+        drawn = batches(pieces, self.config.batch, random)[: self.config.steps]
         for step, batch in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
             losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))

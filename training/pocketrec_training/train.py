@@ -18,7 +18,8 @@ from pocketrec.index import VectorIndex
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Encoder, stated_pooling
+from pocketrec_export.graphs.encoder import Encoder
+from pocketrec_export.graphs.pretrained import stated_pooling
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
@@ -36,7 +37,7 @@ from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingC
 from pocketrec_training.sequences import FRAGMENTS, request_texts
 from pocketrec_training.text_vectors import default_encoder
 from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
-from pocketrec_training.tower_training import TowerTrainingConfig
+from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, go_on
 
 Rows = NDArray[np.int32]
 
@@ -62,6 +63,11 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
     candidates: Annotated[int, Meta(ge=1)] = 50
     """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+
+    def tower_for(self, dataset: Dataset) -> TowerConfig:
+        """The tower's shape, with positions where the order of a history says something."""
+        known = not dataset.card.ties.unordered if self.order is None else self.order == "known"
+        return msgspec.structs.replace(self.tower, positions=self.tower.positions and known)
 
 
 def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resume: bool = False) -> Model:
@@ -94,7 +100,14 @@ def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resum
     return model
 
 
-def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, checkpoint: Path | None = None) -> Model:
+def fit_model(
+    dataset: Dataset,
+    split: Split,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
+) -> Model:
     """Train on a split of a data set, in memory.
 
     Args:
@@ -103,27 +116,14 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         config: What to train and how.
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to after each epoch.
+        after_epoch: Told how the tower's training goes; may raise to end it.
 
     Raises:
         DataError: Fewer than two users or items to learn from.
     """
-    learners = sum(len(rows) >= 2 for rows in split.fit)
-    if learners < 2 or len(dataset.items) < 2:
-        raise DataError(
-            f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
-            f"and {len(dataset.items)} items: too few to learn from"
-        )
-    reading = config.encoder
-    encoder_folder = Path(reading.folder) if reading.folder else default_encoder()
-    pooling = reading.pooling or stated_pooling(encoder_folder)
+    source, fitted = _fit_sides(dataset, split, config, seed, checkpoint, after_epoch)
+    shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
-    known_order = not dataset.card.ties.unordered if config.order is None else config.order == "known"
-    shape = msgspec.structs.replace(config.tower, positions=known_order)
-    source = Source(encoder_folder, pooling, dataset.items, config.template, request_texts(dataset.items, seed))
-    if config.kind == "tower":
-        fitted = fit_tower(source, split, config, shape, seed, checkpoint)
-    else:
-        fitted = fit_factorisation(source, split, config, seed)
     neighbours, followers = choose_neighbours(
         split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history
     )
@@ -139,15 +139,14 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     cases = split.validation.sample(config.scorer_training.cases, seed)
     groups = _scorer_cases(fitted, cases, shape.history, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
-    ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, shape.history, 10)
     card = ModelCard(
         format=FORMAT,
         name=dataset.card.name,
         kind=config.kind,
         dim=config.dim,
-        encoder=encoder_folder.name if reading.folder else "all-MiniLM-L6-v2",
+        encoder=source.folder.name if reading.folder else "all-MiniLM-L6-v2",
         tuned=reading.tune,
-        pooling=pooling,
+        pooling=source.pooling,
         max_tokens=reading.max_tokens,
         template=config.template,
         tower=shape,
@@ -161,7 +160,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         dataset_digest=dataset_digest(dataset.card),
         seed=seed,
         validation={
-            "tower/ndcg@10": float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0,
+            "tower/ndcg@10": _quality_alone(fitted, cases, shape.history),
             "neighbours/ndcg@10": neighbours.ndcg,
             "followers/ndcg@10": followers.ndcg,
             **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
@@ -171,7 +170,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     return Model(
         card=card,
         encoder=Encoder(fitted.text_model, fitted.projection).eval(),
-        encoder_folder=encoder_folder,
+        encoder_folder=source.folder,
         user=fitted.user,
         scorer=trained.scorer,
         items=dataset.items,
@@ -182,6 +181,57 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         followers=followers.weights,
         held_out=split.validation,
     )
+
+
+def tower_quality(
+    dataset: Dataset, split: Split, config: TrainConfig, seed: int, after_epoch: AfterEpoch = go_on
+) -> float:
+    """What `fit_model` would write as `tower/ndcg@10`, without fitting neighbours, followers and scorer for it.
+
+    Args:
+        dataset: Prepared data.
+        split: What to learn from, and the validation cases.
+        config: What to train and how.
+        seed: Of everything random.
+        after_epoch: Told how the tower's training goes; may raise to end it.
+
+    Raises:
+        DataError: Fewer than two users or items to learn from.
+    """
+    _, fitted = _fit_sides(dataset, split, config, seed, None, after_epoch)
+    cases = split.validation.sample(config.scorer_training.cases, seed)
+    return _quality_alone(fitted, cases, config.tower.history)
+
+
+def _fit_sides(
+    dataset: Dataset,
+    split: Split,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None,
+    after_epoch: AfterEpoch,
+) -> tuple[Source, Fitted]:
+    learners = sum(len(rows) >= 2 for rows in split.fit)
+    if learners < 2 or len(dataset.items) < 2:
+        raise DataError(
+            f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
+            f"and {len(dataset.items)} items: too few to learn from"
+        )
+    folder = Path(config.encoder.folder) if config.encoder.folder else default_encoder()
+    pooling = config.encoder.pooling or stated_pooling(folder)
+    source = Source(folder, pooling, dataset.items, config.template, request_texts(dataset.items, seed))
+    if config.kind == "tower":
+        shape = config.tower_for(dataset)
+        return source, fit_tower(source, split, config, shape, seed, checkpoint, after_epoch)
+    return source, fit_factorisation(source, split, config, seed)
+
+
+def _quality_alone(fitted: Fitted, cases: HeldOut, history: int) -> float:
+    """NDCG@10 of inner products with the whole catalogue, history masked."""
+    if not len(cases):
+        return 0.0
+    ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, history, 10)
+    return float(np.mean(ndcg(ranked, cases.targets)))
 
 
 @torch.inference_mode()

@@ -99,4 +99,6 @@ def test_figures_stand_under_their_keys(split, yardstick):
     assert figures.intervals["over/model/relative/ndcg@10"] == (0, 0)
     assert {"ndcg@10", "model/ndcg@10", "ease/ndcg@10"} <= set(figures.intervals)
     assert figures.notes["subject"] == "bundle"
-    assert "model 1," in figures.notes["p of equal means"]
+    assert figures.metrics["over/model/p"] == figures.metrics["over/model/bootstrap_p"] == 1
+    assert figures.metrics["over/ease/p"] < 0.05
+    assert figures.metrics["over/ease/effect"] > 0
