@@ -34,6 +34,9 @@ BAD = [
     ("prepare {source} --out {new} --min-user-count few", 2, "few"),
     ("prepare {source} --out {new} --min-user-count 1000", 1, "minimum counts"),
     ("prepare {source} --out {new} --min-item-count -1", 1, "-1"),
+    ("prepare {source} --out {new} --users-share third", 2, "third"),
+    ("prepare {source} --out {new} --users-share 1.5", 1, "1.5"),
+    ("prepare {source} --out {new} --users-share 0.0001", 1, "share of users"),
     ("prepare {broken} --out {new}", 1, "line 3"),
     # train
     ("train", 2, "--data"),

@@ -113,7 +113,7 @@ def truncated(weights: NDArray[np.float32], per_item: int, decay: float = 1.0) -
     """Keep the `per_item` weights of largest size in each row of a dense table."""
     count = min(per_item, weights.shape[1] - 1)
     if count < 1:
-        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay)
+        return Neighbours.none(len(weights))
     strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
     kept = np.take_along_axis(weights, strongest, axis=1)
     rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]

@@ -50,6 +50,8 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    residual: bool = True
+    """Whether behaviour gives each item a residual beside its text."""
     augmentation: HistoryAugmentation = HistoryAugmentation()
 
 

@@ -55,7 +55,8 @@ def _import(arguments: argparse.Namespace) -> None:
     for what in taken.left_out:
         print(f"  left out: {what}")
     print(
-        f"  train with: --set encoder.folder={arguments.out} --set encoder.max_tokens={most}, or fewer: longer texts are cut"
+        f"  train with: --set encoder.folder={arguments.out} --set encoder.max_tokens={most}, or fewer: "
+        "longer texts are cut"
     )
     notes = {"pooling": taken.pooling} | ({"left out": "; ".join(taken.left_out)} if taken.left_out else {})
     _write(arguments, arguments.source.name, started, {"dim": taken.width, "max_tokens": taken.max_tokens}, notes)
