@@ -5,7 +5,8 @@ encoder/              the language model, a Hugging Face folder
 weights.safetensors   projection, user tower and scorer
 items.sqlite          the catalogue; an item's row is its place in every array
 vectors.npy           float32 [items, dim], unit rows
-residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
+residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual), but for items that nobody
+                      took, which have no residual and stand where `pocketrec.newcomers` puts them
 popularity.npy        int32 [items], interactions that training saw
 neighbours/           item-item weights of what is taken together
 followers/            item-item weights of what is taken next

@@ -18,6 +18,7 @@ from pocketrec.features import features
 from pocketrec.items import Item, Recommendation, encode_item
 from pocketrec.live import LiveCatalogue
 from pocketrec.manifest import Manifest
+from pocketrec.newcomers import settled
 from pocketrec.overlay import Overlay
 from pocketrec.reasons import reasons_for
 from pocketrec.retrieval import retrieve
@@ -387,15 +388,16 @@ class Recommender:
 
 
 def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
-    """Vectors of items by their text; one that reads as it did at export keeps the vector that behaviour gave it."""
-    template, catalogue = bundle.manifest.encoder.template, bundle.catalogue
+    """Vectors of items as newcomers; one that reads as it did at export keeps the vector that behaviour gave it."""
+    template, catalogue, known = bundle.manifest.encoder.template, bundle.catalogue, bundle.popularity[:-1] > 0
     vectors = np.zeros((len(items), bundle.manifest.dim), np.float32)
     for place, item in enumerate(items):
         text, row = template.render(item), catalogue.rows.get(item.id)
         if row is not None and template.render(catalogue.item(row)) == text:
             vectors[place] = bundle.index.vectors[row]
         else:
-            vectors[place] = bundle.encoder.encode_one(text)
+            read = bundle.encoder.encode_one(text)
+            vectors[place] = settled(read[None], bundle.index.vectors, known)[0]
     return vectors
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import HISTORY, make_bundle, shop_items, text_vector
+from fakes import HISTORY, make_bundle, newcomer, shop_items, text_vector
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,8 +74,12 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     recommender.upsert([Item(id="new", title="blue rug"), Item(id="i7", title="grey cup")])
     history, candidates = ["i9", "new", "i1", "i6"], ["i7", "i2", "new", "i15", "i0"]
     recommender.score(history, candidates, query="red")
-    vectors = [text_vector(recommender.item(id).title) for id in candidates]
-    past = np.stack([text_vector(recommender.item(id).title) for id in history])
+
+    def place(id):
+        title = recommender.item(id).title
+        return newcomer(title, tmp_path / "bundle") if id in ("new", "i7") else text_vector(title)
+
+    vectors, past = (np.stack([place(id) for id in ids]) for ids in (candidates, history))
     user = unit(past.sum(axis=0) + 2 * text_vector("red"))
     table = dict(zip(FEATURES, fed["features"][0].T, strict=True))
     expected = {
@@ -94,7 +98,7 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     for name, values in expected.items():
         assert table[name] == pytest.approx(values, abs=1e-5), name
     assert fed["user"][0] == pytest.approx(user, abs=1e-5)
-    assert fed["candidates"][0] == pytest.approx(np.stack(vectors), abs=1e-5)
+    assert fed["candidates"][0] == pytest.approx(vectors, abs=1e-5)
 
 
 def test_the_tower_reads_the_newest_items_but_all_seen_ones_are_left_out(recommender):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pocketrec.items import Item
+from pocketrec.newcomers import settled
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
@@ -126,14 +127,16 @@ def fit_tower(
         asked = [text for texts in source.asked for text in texts]
         requests = encode_texts(asked, text_model, source.folder, reading.max_tokens, "Reading requests")
         requests = requests.reshape(len(source.items), FRAGMENTS + 1, -1)
+    known = split.popularity(len(source.items)) > 0
     with torch.no_grad():
-        cold = lessons.popularity(len(source.items)) == 0
-        table.residual[cold] = 0  # never learnt: what is there is the random start
+        table.residual[torch.from_numpy(~known)] = 0  # never learnt: what is there is the random start
+        vectors = table().numpy()
+        vectors[~known] = settled(vectors[~known], vectors, known)
         return Fitted(
             text_model,
             table.projection,
             tower,
-            table().numpy(),
+            vectors,
             table.residual.detach().numpy(),
             table.text_vectors.numpy(),
             requests,
@@ -154,10 +157,12 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
     projection = _ridge(items, unit, ~cold)
     with torch.no_grad():
         read = F.normalize(projection(items), dim=-1)
-    vectors = torch.where(cold[:, None], read, unit)
+    placed = torch.where(cold[:, None], read, unit)
+    residual, vectors, known = (placed - read).numpy(), placed.numpy(), ~cold.numpy()
+    vectors[~known] = settled(vectors[~known], vectors, known)
     text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
     requests = source.request_vectors(config.encoder.max_tokens)
-    return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), items.numpy(), requests)
+    return Fitted(text_model, projection, tower, vectors, residual, items.numpy(), requests)
 
 
 def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:
