@@ -74,6 +74,14 @@ BAD = [
     ("experiment {good} --source {nothing} --work {new}", 1, "nothing"),
     ("experiment {good} --source {source} --work {other}", 1, "not an experiment"),
     ("experiment {good} --source {source} --work {new} --set seeds=[]", 1, "seeds"),
+    # ablate
+    ("ablate", 2, "NAME"),
+    ("ablate nowhere", 1, "nowhere.toml"),
+    ("ablate {file} --source {source}", 1, "file.txt"),
+    ("ablate {good} --source {source}", 1, "experiment"),
+    ("ablate {ablation} --source {nothing} --work {new}", 1, "nothing"),
+    ("ablate {ablation} --source {source} --work {other}", 1, "not an ablation"),
+    ("ablate {typo} --source {source} --work {new}", 1, "variant 'b'"),
     # compare
     ("compare", 2, "RESULT"),
     ("compare {file}", 1, "one result"),
@@ -188,6 +196,11 @@ def places(toy_model, toy_bundle, tmp_path_factory):
     found["bad_space"].write_text('search."tower.depht" = {choices = [1, 2]}')
     found["good"] = place / "good.toml"
     found["good"].write_text("seeds = [0]\n")
+    for name, setting in (("ablation", "train.dim=4"), ("typo", "train.dmi=4")):
+        found[name] = place / f"{name}.toml"
+        found[name].write_text(
+            f"experiment = '{found['good']}'\nvariants = {{a = ['train.dim=2'], b = ['{setting}']}}\n"
+        )
     return found
 
 

@@ -55,6 +55,9 @@ COMMANDS = {
     "experiment": _Entry(
         "pocketrec_training.commands.experiment", "run a whole line from raw files to figures", "training", _TRAINING
     ),
+    "ablate": _Entry(
+        "pocketrec_training.commands.ablate", "say what each part of an experiment is worth", "training", _TRAINING
+    ),
     "bench": _Entry(
         "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)
     ),

@@ -4,13 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-_CONFIGS = Path("training") / "configs"
-_RESULTS = Path("bench") / "results"
+CONFIGS = Path("training") / "configs"
+RESULTS = Path("bench") / "results"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options."""
-    parser.add_argument("experiment", metavar="NAME", help=f"of a file in {_CONFIGS}, or a TOML file")
+    parser.add_argument("experiment", metavar="NAME", help=f"of a file in {CONFIGS}, or a TOML file")
     parser.add_argument(
         "--source", type=Path, metavar="FOLDER", help="raw files, as for prepare (default: $POCKETREC_DATA/NAME)"
     )
@@ -32,21 +32,21 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         show_on_terminal()
     named = Path(arguments.experiment)
-    path = named if named.suffix == ".toml" else _CONFIGS / f"{named}.toml"
+    path = named if named.suffix == ".toml" else CONFIGS / f"{named}.toml"
     config, name = load_config(ExperimentConfig, path, arguments.set), path.stem
     work = arguments.work or Path("build") / name
-    result = run_experiment(name, arguments.source or _source(name), work, config)
+    result = run_experiment(name, arguments.source or source_of(name), work, config)
     print(table(result, 10))
     if "cold" in result.notes:
         print(f"cold: {result.notes['cold']}")
-    written = arguments.json or _RESULTS / f"{name}.json"
+    written = arguments.json or RESULTS / f"{name}.json"
     result.write(written)
     page = work / f"{name}.html"
     write_whole(page, evaluation_page(result).encode())
     print(f"\nWritten to {written} and {page}")
 
 
-def _source(name: str) -> Path | None:
+def source_of(name: str) -> Path | None:
     """Where the raw files lie; None for a demo, which is fetched."""
     from pocketrec_training.prepare.demo import DEMOS
 

@@ -65,6 +65,11 @@ class Runs:
         """95 % over users and seeds, of the subject on each slice too; see `interval_over_seeds`."""
         return dict(self._intervals())
 
+    def values(self, key: str, part: str = "") -> NDArray[np.float64]:
+        """The subject's value of each case with each seed, [cases, seeds]; of all cases, or of the slice `part`."""
+        values = self._seeds(f"{self.results[0].notes['subject']}/{key}")
+        return values[self.cases[0].slices[part]] if part else values
+
     def leads(self) -> list[Lead]:
         """How far the subject is ahead of the others, each case's value being its mean over seeds."""
         values = {name.removesuffix("/ndcg@10"): self._seeds(name).mean(axis=1) for name in self._named("/ndcg@10")}
