@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from msgspec import Meta
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.digest import text_digest
@@ -24,6 +25,7 @@ from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
 from pocketrec_export.rankings import ndcg
+from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.encoder_tuning import EncoderConfig
 from pocketrec_training.evaluate.splits import Split, make_split
@@ -32,10 +34,11 @@ from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, f
 from pocketrec_training.memory import keep_freed_memory
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
 from pocketrec_training.processes import Processes
-from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
-from pocketrec_training.sequences import FRAGMENTS, request_texts
+from pocketrec_training.request_texts import RequestTexts, title_fragments
+from pocketrec_training.scorer_cases import scorer_cases
+from pocketrec_training.scorer_training import Retriever, ScorerTrainingConfig, train_scorer
 from pocketrec_training.text_vectors import default_encoder
-from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
+from pocketrec_training.tower_ranking import rank_by_tower
 from pocketrec_training.tower_training import TowerTrainingConfig
 
 Rows = NDArray[np.int32]
@@ -56,6 +59,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     """Whether the order of a history says something; by default it does unless most users' last two events tie."""
     tower: TowerConfig = TowerConfig()
     training: TowerTrainingConfig = TowerTrainingConfig()
+    context: ContextConfig = ContextConfig()
     factorisation: FactorisationConfig = FactorisationConfig()
     neighbours: NeighbourChoiceConfig = NeighbourChoiceConfig()
     scorer: ScorerConfig = ScorerConfig()
@@ -119,9 +123,11 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
     known_order = not dataset.card.ties.unordered if config.order is None else config.order == "known"
     shape = msgspec.structs.replace(config.tower, positions=known_order)
-    source = Source(encoder_folder, pooling, dataset.items, config.template, request_texts(dataset.items, seed))
+    contexts = Contexts.of(dataset, split, config.context)
+    requests = RequestTexts(title_fragments(dataset.items, seed), contexts.texts)
+    source = Source(encoder_folder, pooling, dataset.items, config.template, requests)
     if config.kind == "tower":
-        fitted = fit_tower(source, split, config, shape, seed, checkpoint)
+        fitted = fit_tower(source, split, contexts, config, shape, seed, checkpoint)
     else:
         fitted = fit_factorisation(source, split, config, seed)
     neighbours, followers = choose_neighbours(
@@ -137,9 +143,8 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         count=config.candidates,
     )
     cases = split.validation.sample(config.scorer_training.cases, seed)
-    groups = _scorer_cases(fitted, cases, shape.history, seed)
+    groups = scorer_cases(fitted, cases, shape.history, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
-    ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, shape.history, 10)
     card = ModelCard(
         format=FORMAT,
         name=dataset.card.name,
@@ -160,7 +165,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         dataset_digest=dataset_digest(dataset.card),
         seed=seed,
         validation={
-            "tower/ndcg@10": float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0,
+            **_tower_quality(fitted, split.validation, contexts, shape.history),
             "neighbours/ndcg@10": neighbours.ndcg,
             "followers/ndcg@10": followers.ndcg,
             **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
@@ -184,18 +189,16 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
 
 
 @torch.inference_mode()
-def _scorer_cases(fitted: Fitted, cases: HeldOut, history: int, seed: int) -> list[Cases]:
-    """Validation users as they are, and once more with a query for their target and a part of their history."""
+def _tower_quality(fitted: Fitted, cases: HeldOut, contexts: Contexts, history: int) -> dict[str, float]:
+    """NDCG@10 of the tower alone on validation users, and where contexts are known also with them."""
+    if not len(cases):
+        return {"tower/ndcg@10": 0.0}
     vectors = torch.from_numpy(fitted.vectors)
-    plain = user_vectors(fitted.user, vectors, cases.histories, history).numpy()
-    random = np.random.default_rng(seed)
-    kept = random.integers(0, history + 1, len(cases)) * (random.random(len(cases)) < 0.5)
-    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(cases.histories, kept, strict=True)]
-    wanted = np.array([rows[0] for rows in cases.targets], dtype=np.int64)
-    asked = torch.from_numpy(fitted.requests[wanted, random.integers(0, FRAGMENTS, len(cases))])
-    queries = F.normalize(fitted.projection(asked), dim=-1)
-    users = user_vectors(fitted.user, vectors, short, history, queries).numpy()
-    return [
-        Cases(plain, cases.histories, cases.targets),
-        Cases(users, short, cases.targets, queries.numpy()),
-    ]
+
+    def quality(said: Tensor | None) -> float:
+        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, said)
+        return float(np.mean(ndcg(ranked, cases.targets)))
+
+    figures = {"tower/ndcg@10": quality(None)}
+    said = fitted.requests.contexts_at(contexts.validation, lambda texts: F.normalize(fitted.projection(texts), dim=-1))
+    return figures if said is None else figures | {"tower/context/ndcg@10": quality(said)}
