@@ -26,7 +26,7 @@ BAD = [
     ("prepare {source} --out {file}", 1, "file.txt"),
     ("prepare {source} --out {new} --column user_id", 1, "'user_id'"),
     ("prepare {source} --out {new} --column interactions.user_id=Customer", 1, "Customer"),
-    ("prepare {source} --out {new} --column interactions.colour=item_id", 1, "colour"),
+    ("prepare {source} --out {new} --column friends.colour=item_id", 1, "colour"),
     ("prepare {source} --out {new} --missing items.price=guess", 1, "guess"),
     ("prepare {source} --out {new} --missing items.weight=median", 1, "weight"),
     ("prepare {source} --out {new} --encoding klingon", 1, "klingon"),

@@ -38,12 +38,13 @@ from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.evaluate.baselines.baseline import Baseline
 from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
 from pocketrec_training.evaluate.case_file import CaseFile
-from pocketrec_training.evaluate.comparison import compare, comparison_table
+from pocketrec_training.evaluate.comparison import compare, lead_rows, mean_rows
 from pocketrec_training.evaluate.figures import Figures, measure_all
 from pocketrec_training.evaluate.measurement import Yardstick
 from pocketrec_training.evaluate.ranker import Histories
 from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
 from pocketrec_training.evaluate.splits import Split, make_split
+from pocketrec_training.evaluate.table import aligned
 from pocketrec_training.text_vectors import default_encoder
 
 PEER, OURS = "sentence-transformers", "pocketrec"
@@ -90,7 +91,8 @@ def main() -> None:
 
     values = {OURS: our_cases, PEER: peer[PEER].values["ndcg@10"]}
     (lead,) = compare(values, asked.seed)
-    print(comparison_table(values, [lead], "ndcg@10"))
+    print(aligned(mean_rows(values, "ndcg@10")))
+    print(aligned(lead_rows([lead])))
     print(
         f"\ntrained for {seconds / 60:.1f} minutes, {steps} steps ({PEER}), and {trained.duration_s / 60:.1f} ({OURS})"
     )

@@ -9,7 +9,8 @@ from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.negatives import nearest
 from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
-from pocketrec_training.sequences import FRAGMENTS, Batch
+from pocketrec_training.request_texts import FRAGMENTS, RequestVectors
+from pocketrec_training.sequences import Batch
 
 ITEMS, DIM = 30, 8
 COLD = [0, 7]
@@ -24,10 +25,10 @@ def made():
     tower = UserTower(DIM, TowerConfig(hidden=16, history=6, dropout=0.0))
     warm = [row for row in range(ITEMS) if row not in COLD]
     histories = [random.choice(warm, size, replace=False).astype(np.int32) for size in (3, 5, 6, 2, 4)]
-    requests = torch.randn(ITEMS, FRAGMENTS + 1, 12)
+    requests = RequestVectors(torch.randn(ITEMS, FRAGMENTS, 12), torch.cat([torch.randn(3, 12), torch.zeros(1, 12)]))
     popularity = torch.ones(ITEMS)
     popularity[COLD] = 0
-    return table, tower, requests, popularity, Batch.of(histories)
+    return table, tower, requests, popularity, Batch.of(histories, np.array([0, 2, -1, 1, -1]))
 
 
 def loss_of(made, config, processes=None, fresh=None):

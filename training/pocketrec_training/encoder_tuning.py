@@ -17,8 +17,9 @@ from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_training.augment.texts import varied_texts
 from pocketrec_training.item_table import ItemTable
+from pocketrec_training.lessons import Lessons
 from pocketrec_training.text_reader import TextReader
-from pocketrec_training.tower_training import Lessons, Reading, TowerTrainingConfig, train_tower
+from pocketrec_training.tower_training import Reading, TowerTrainingConfig, train_tower
 
 
 class EncoderConfig(Config, frozen=True, kw_only=True):

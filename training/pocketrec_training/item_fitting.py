@@ -17,13 +17,15 @@ from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
+from pocketrec_training.context import Contexts
 from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.factorisation import FactorisationConfig, fit_factors
 from pocketrec_training.item_table import ItemTable
-from pocketrec_training.sequences import FRAGMENTS
+from pocketrec_training.lessons import Lessons
+from pocketrec_training.request_texts import RequestTexts, RequestVectors
 from pocketrec_training.text_vectors import encode_texts, text_vectors
-from pocketrec_training.tower_training import AfterEpoch, Lessons, TowerTrainingConfig, train_tower
+from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,7 @@ class Source:
     pooling: Pooling
     items: list[Item]
     template: TextTemplate
-    asked: list[tuple[str, ...]]
-    """From `request_texts`."""
+    requests: RequestTexts
 
     @property
     def texts(self) -> list[str]:
@@ -46,11 +47,11 @@ class Source:
         """Of each item's text, by the model as it came: float32 [items, width]."""
         return text_vectors(self.texts, self.folder, self.pooling, max_tokens, "Reading items")
 
-    def request_vectors(self, max_tokens: int) -> NDArray[np.float32]:
-        """Of the requests for each item, by the model as it came: float32 [items, FRAGMENTS + 1, width]."""
-        texts = [text for texts in self.asked for text in texts]
-        vectors = text_vectors(texts, self.folder, self.pooling, max_tokens, "Reading requests")
-        return vectors.reshape(len(self.items), FRAGMENTS + 1, -1)
+    def request_vectors(self, max_tokens: int) -> RequestVectors:
+        """Of requests, by the model as it came."""
+        return self.requests.read(
+            lambda texts: text_vectors(texts, self.folder, self.pooling, max_tokens, "Reading requests")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Fitted:
     residual: NDArray[np.float32]
     read: NDArray[np.float32]
     """Vectors of the items' texts, before the projection [items, width]."""
-    requests: NDArray[np.float32]
-    """Text vectors of requests for each item [items, FRAGMENTS + 1, width]."""
+    requests: RequestVectors
+    """As the language model reads them now."""
 
 
 class _Config(Protocol):
@@ -84,6 +85,7 @@ class _Config(Protocol):
 def fit_tower(
     source: Source,
     split: Split,
+    contexts: Contexts,
     config: _Config,
     shape: TowerConfig,
     seed: int,
@@ -95,6 +97,7 @@ def fit_tower(
     Args:
         source: Texts and language model.
         split: What to learn from.
+        contexts: What is known of each event.
         config: Of the training.
         shape: Of the tower.
         seed: Of everything random.
@@ -103,7 +106,7 @@ def fit_tower(
     """
     reading = config.encoder
     requests = source.request_vectors(reading.max_tokens)
-    lessons = Lessons(split.fit, split.validation, torch.from_numpy(requests))
+    lessons = Lessons.of(split, contexts, requests)
     torch.manual_seed(seed)
     table = ItemTable(source.item_vectors(reading.max_tokens), config.dim, config.training.residual)
     tower = UserTower(config.dim, shape)
@@ -124,9 +127,10 @@ def fit_tower(
             seed,
             second,
         )
-        asked = [text for texts in source.asked for text in texts]
-        requests = encode_texts(asked, text_model, source.folder, reading.max_tokens, "Reading requests")
-        requests = requests.reshape(len(source.items), FRAGMENTS + 1, -1)
+        tuned = text_model
+        requests = source.requests.read(
+            lambda texts: encode_texts(texts, tuned, source.folder, reading.max_tokens, "Reading requests")
+        )
     known = split.popularity(len(source.items)) > 0
     with torch.no_grad():
         table.residual[torch.from_numpy(~known)] = 0  # never learnt: what is there is the random start

@@ -15,10 +15,11 @@ from pocketrec.config import Config
 from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY, UserTower
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.bpr import bpr
-from pocketrec_training.losses.negatives import Negatives, Source
+from pocketrec_training.losses.negatives import Negatives, Source, in_batch_share
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 from pocketrec_training.processes import Processes
-from pocketrec_training.sequences import FRAGMENTS, Batch
+from pocketrec_training.request_texts import FRAGMENTS, RequestVectors
+from pocketrec_training.sequences import Batch, pushed_right
 
 
 class ObjectiveConfig(Config, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class Objective:
         table: ItemTable,
         tower: UserTower,
         vectors: Tensor,
-        requests: Tensor,
+        requests: RequestVectors,
         near: Tensor,
         batch: Batch,
         random: np.random.Generator,
@@ -102,7 +103,7 @@ class Objective:
             table: Reads requests.
             tower: The user tower.
             vectors: All items' [items, dim].
-            requests: Float [items, FRAGMENTS + 1, width]: text vectors of queries, then of the context, of each item.
+            requests: Text vectors of what is typed and said.
             near: Int64 [known, n], places of the nearest others of each known item, for hard negatives.
             batch: Histories.
             random: Draws alike in all processes.
@@ -144,9 +145,10 @@ class Objective:
 
     def _among(self, fresh: Tensor, targets: Tensor) -> Negatives:
         """A part of a batch's own items, at the places `fresh`, against its targets."""
-        in_batch = Negatives.draw("in-batch", 0, self.popularity, torch.cat([targets, fresh]), targets[:0, None])
-        part = torch.isin(in_batch.rows, fresh)
-        return Negatives(in_batch.rows[part], in_batch.log_expected[part] + math.log(len(fresh) / len(part)), True)
+        shares = self.popularity / self.popularity.sum()
+        expected = in_batch_share(shares[fresh], len(targets)).clamp(min=1e-12)
+        part = len(fresh) / max(len(torch.unique(torch.cat([targets, fresh]))), 1)
+        return Negatives(fresh, expected.log() + math.log(part), True)
 
     def _ranking(
         self,
@@ -203,31 +205,25 @@ class Objective:
         return sampled_softmax(users, right, wrong, left_out, expected, config.temperature)
 
     def _requests(
-        self, table: ItemTable, requests: Tensor, batch: Batch, vectors: Tensor, random: np.random.Generator
+        self, table: ItemTable, requests: RequestVectors, batch: Batch, vectors: Tensor, random: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """For each last item of the batch a request that asks for it: [context], a few items, [query].
 
-        Two in five have no history; all have a query, a context or both.
+        Two in five have no history; all have a query, a context or both, of those whose context is known.
         """
-        count = len(batch.rows)
+        count, said = len(batch.rows), (batch.contexts >= 0).numpy()
         past = min(10, batch.rows.shape[1] - 1)
         lengths = random.integers(1, past + 1, count) * (random.random(count) < 0.6)
         with_query = random.random(count) < 0.8
-        with_context = (random.random(count) < 0.3) | ~with_query
-        asked = table.read(requests[batch.rows[:, -1]]).detach()
-        query = asked[torch.arange(count), torch.from_numpy(random.integers(0, FRAGMENTS, count))]
+        with_context = said & ((random.random(count) < 0.3) | ~with_query)
+        with_query |= ~said
+        typed = requests.fragments[batch.rows[:, -1], torch.from_numpy(random.integers(0, FRAGMENTS, count))]
+        query, context = (table.read(texts).detach() for texts in (typed, requests.contexts[batch.contexts]))
         history = batch.rows[:, -1 - past : -1]
         ages = torch.arange(past, 0, -1)[None, :]
         history_mask = batch.mask[:, -1 - past : -1] * (ages <= torch.from_numpy(lengths)[:, None])
-        tokens = torch.cat([asked[:, -1:], vectors[history], query[:, None]], dim=1)
+        tokens = torch.cat([context[:, None], vectors[history], query[:, None]], dim=1)
         kinds = torch.full((count, past + 2), ITEM)
         kinds[:, 0], kinds[:, -1] = CONTEXT, QUERY
         ends = [torch.from_numpy(flags.astype(np.float32))[:, None] for flags in (with_context, with_query)]
-        return _pushed_right(tokens, kinds, torch.cat([ends[0], history_mask, ends[1]], dim=1))
-
-
-def _pushed_right(tokens: Tensor, kinds: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Move the real tokens of each row to the right end, keeping their order: padding stands at the left."""
-    order = mask.argsort(dim=1, stable=True)
-    moved = tokens.gather(1, order[:, :, None].expand_as(tokens))
-    return moved, kinds.gather(1, order), mask.gather(1, order)
+        return pushed_right(tokens, kinds, torch.cat([ends[0], history_mask, ends[1]], dim=1))

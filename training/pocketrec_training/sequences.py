@@ -1,6 +1,5 @@
-"""Batches for the user tower: windows of histories, and short requests with a query or context."""
+"""Batches for the user tower: windows of histories, padded."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pocketrec.items import Item
-from pocketrec.text import clean_text
-
 Rows = NDArray[np.int32]
-_WORD = re.compile(r"\S+")
-FRAGMENTS = 2
 _SHELF = 32
 """Batches' worth of pieces that are sorted by length together: few enough that each epoch mixes them anew."""
 
@@ -31,10 +25,12 @@ class Batch:
     """Int64 [batch, length], what the tower reads in place of `rows`: usually the same."""
     shown: Tensor
     """Float [batch, length]: which inputs the tower sees."""
+    contexts: Tensor
+    """Int64 [batch], which context the last item was taken in; -1 for none."""
 
     @classmethod
-    def of(cls, histories: Sequence[Rows]) -> "Batch":
-        """Pad histories to the longest of them."""
+    def of(cls, histories: Sequence[Rows], contexts: NDArray[np.int64] | None = None) -> "Batch":
+        """Pad histories to the longest of them; by default no context is known."""
         length = max((len(rows) for rows in histories), default=0)
         padded = np.zeros((len(histories), length), dtype=np.int64)
         mask = np.zeros((len(histories), length), dtype=np.float32)
@@ -42,7 +38,8 @@ class Batch:
             padded[i, length - len(rows) :] = rows
             mask[i, length - len(rows) :] = 1
         items, real = torch.from_numpy(padded), torch.from_numpy(mask)
-        return cls(items, real, items, real)
+        said = np.full(len(histories), -1) if contexts is None else contexts
+        return cls(items, real, items, real, torch.from_numpy(said))
 
 
 def windows(histories: Sequence[Rows], length: int, random: np.random.Generator, shuffled: bool = False) -> list[Rows]:
@@ -69,8 +66,8 @@ def windows(histories: Sequence[Rows], length: int, random: np.random.Generator,
     return pieces
 
 
-def batches(pieces: Sequence[Rows], size: int, random: np.random.Generator) -> list[Batch]:
-    """Pieces in random order, those of like length together: padding costs as much as items do.
+def batches(pieces: Sequence[Rows], size: int, random: np.random.Generator) -> list[list[Rows]]:
+    """Pieces of each batch, in random order, those of like length together: padding costs as much as items do.
 
     A batch holds as many items as `size` pieces of mean length, so that every item counts alike.
     """
@@ -84,23 +81,11 @@ def batches(pieces: Sequence[Rows], size: int, random: np.random.Generator) -> l
         full = np.ceil(lengths[shelf].sum() / most)  # batches of this shelf
         place = (np.cumsum(lengths[shelf]) - lengths[shelf]) * full / lengths[shelf].sum()
         parts += np.split(shelf, np.flatnonzero(np.diff(place.astype(np.int64))) + 1)
-    return [Batch.of([pieces[i] for i in parts[at]]) for at in random.permutation(len(parts))]
+    return [[pieces[i] for i in parts[at]] for at in random.permutation(len(parts))]
 
 
-def request_texts(items: Sequence[Item], seed: int) -> list[tuple[str, ...]]:
-    """What a person might type to find each item, or say of the moment: pieces of its title, and its categories.
-
-    Returns:
-        For each item `FRAGMENTS` runs of words of its title, then its categories (its title where it has none).
-    """
-    random = np.random.default_rng(seed)
-    texts = []
-    for item in items:
-        words = _WORD.findall(clean_text(item.title))
-        pieces = []
-        for _ in range(FRAGMENTS):
-            length = int(random.integers(1, len(words) + 1))
-            start = int(random.integers(0, len(words) - length + 1))
-            pieces.append(" ".join(words[start : start + length]))
-        texts.append((*pieces, ", ".join(item.categories) or item.title))
-    return texts
+def pushed_right(tokens: Tensor, kinds: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Move the real tokens of each row to the right end, keeping their order: padding stands at the left."""
+    order = mask.argsort(dim=1, stable=True)
+    moved = tokens.gather(1, order[:, :, None].expand_as(tokens))
+    return moved, kinds.gather(1, order), mask.gather(1, order)

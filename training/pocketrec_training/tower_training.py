@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from pocketrec.progress import progress
 from pocketrec_export.graphs.user import UserTower
-from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
 from pocketrec_training.augment.histories import HistoryAugmentation, disguised, shortened
 from pocketrec_training.gradient_cache import GradientCache
 from pocketrec_training.item_table import ItemTable
+from pocketrec_training.lessons import Lessons
 from pocketrec_training.losses.negatives import nearest
 from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
-from pocketrec_training.sequences import Batch, Rows, batches, windows
+from pocketrec_training.sequences import Batch, batches, windows
 from pocketrec_training.text_reader import TextReader
 from pocketrec_training.tower_ranking import rank_by_tower
 
@@ -53,23 +53,6 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     residual: bool = True
     """Whether behaviour gives each item a residual beside its text."""
     augmentation: HistoryAugmentation = HistoryAugmentation()
-
-
-@dataclass(frozen=True, slots=True)
-class Lessons:
-    """What is learnt from."""
-
-    fit: Sequence[Rows]
-    """Item rows of each user, oldest first."""
-    validation: HeldOut
-    """Cases that choose the epoch."""
-    requests: Tensor
-    """Float [items, FRAGMENTS + 1, width], text vectors of queries, then of the context, that ask for each item."""
-
-    def popularity(self, items: int) -> Tensor:
-        """Float [items], interactions with each item."""
-        rows = np.concatenate([*self.fit, np.zeros(0, np.int32)]).astype(np.int64)
-        return torch.from_numpy(np.bincount(rows, minlength=items)).float()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +108,7 @@ def train_tower(
     run = _Run(table, tower, lessons, config, seed, reading)
     if checkpoint is not None and checkpoint.exists():
         run.resume(checkpoint)
-    else:
+    elif reading is not None:  # the first stage's end may be the best; its own start is no candidate
         run.validate()
     with progress("Training the tower" if reading is None else "Tuning the encoder", total=config.epochs) as shown:
         shown.advance(run.epoch)
@@ -177,7 +160,7 @@ class _Run:
         random = np.random.default_rng([self.seed, self.epoch])
         history = self.tower.history
         augmentation = self.config.augmentation
-        pieces = windows(self.lessons.fit, history, random, shuffled=not self.tower.positions)
+        pieces = windows(self.lessons.histories, history, random, shuffled=not self.tower.positions)
         pieces = shortened(pieces, augmentation, random)
         near = self._near()
         near_rows = self.objective.rows_of(near)
@@ -185,9 +168,10 @@ class _Run:
         self.tower.train()
         losses = []
         drawn = batches(pieces, self.config.batch, random)[: self.config.steps]
-        for step, batch in enumerate(drawn):
+        for step, part in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
-            losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))
+            batch = disguised(self.lessons.batch(part), augmentation, near_rows, random)
+            losses.append(self._step(batch, near, random))
         self.epoch += 1
         if self.reading is not None:
             self._read_catalogue()
@@ -197,6 +181,7 @@ class _Run:
         """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best.
 
         While an encoder learns, half of it counts as if all items were cold, ranked and read by their text alone.
+        Where contexts of the cases are known, half of it is with them.
         """
         self.table.eval()
         self.tower.eval()
@@ -210,9 +195,14 @@ class _Run:
 
     @torch.no_grad()
     def _quality(self, warm: Tensor) -> float:
-        cases = self.lessons.validation
-        ranked = rank_by_tower(self.tower, self.table(warm), cases.histories, self.tower.history, 10)
-        return float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0
+        lessons, vectors = self.lessons, self.table(warm)
+        cases = lessons.validation
+        said = lessons.requests.contexts_at(lessons.validation_contexts, self.table.read)
+        rankings = [
+            rank_by_tower(self.tower, vectors, cases.histories, self.tower.history, 10, contexts=contexts)
+            for contexts in ((None,) if said is None else (None, said))
+        ]
+        return float(np.mean([ndcg(ranked, cases.targets) for ranked in rankings])) if len(cases) else 0.0
 
     def take_best(self) -> None:
         """Go back to the best epoch."""

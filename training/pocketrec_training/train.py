@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from msgspec import Meta
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.digest import text_digest
@@ -25,6 +26,7 @@ from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
 from pocketrec_export.rankings import ndcg
+from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.encoder_tuning import EncoderConfig
 from pocketrec_training.evaluate.splits import Split, make_split
@@ -33,10 +35,11 @@ from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, f
 from pocketrec_training.memory import keep_freed_memory
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
 from pocketrec_training.processes import Processes
-from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
-from pocketrec_training.sequences import FRAGMENTS, request_texts
+from pocketrec_training.request_texts import RequestTexts, title_fragments
+from pocketrec_training.scorer_cases import scorer_cases
+from pocketrec_training.scorer_training import Retriever, ScorerTrainingConfig, train_scorer
 from pocketrec_training.text_vectors import default_encoder
-from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
+from pocketrec_training.tower_ranking import rank_by_tower
 from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, go_on
 
 Rows = NDArray[np.int32]
@@ -57,6 +60,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     """Whether the order of a history says something; by default it does unless most users' last two events tie."""
     tower: TowerConfig = TowerConfig()
     training: TowerTrainingConfig = TowerTrainingConfig()
+    context: ContextConfig = ContextConfig()
     factorisation: FactorisationConfig = FactorisationConfig()
     neighbours: NeighbourChoiceConfig = NeighbourChoiceConfig()
     scorer: ScorerConfig = ScorerConfig()
@@ -121,7 +125,8 @@ def fit_model(
     Raises:
         DataError: Fewer than two users or items to learn from.
     """
-    source, fitted = _fit_sides(dataset, split, config, seed, checkpoint, after_epoch)
+    contexts = Contexts.of(dataset, split, config.context)
+    source, fitted = _fit_sides(dataset, split, contexts, config, seed, checkpoint, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
     neighbours, followers = choose_neighbours(
@@ -137,7 +142,7 @@ def fit_model(
         count=config.candidates,
     )
     cases = split.validation.sample(config.scorer_training.cases, seed)
-    groups = _scorer_cases(fitted, cases, shape.history, seed)
+    groups = scorer_cases(fitted, cases, shape.history, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
     card = ModelCard(
         format=FORMAT,
@@ -160,7 +165,7 @@ def fit_model(
         dataset_digest=dataset_digest(dataset.card),
         seed=seed,
         validation={
-            "tower/ndcg@10": _quality_alone(fitted, cases, shape.history),
+            **_tower_quality(fitted, split.validation, contexts, shape.history),
             "neighbours/ndcg@10": neighbours.ndcg,
             "followers/ndcg@10": followers.ndcg,
             **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
@@ -198,14 +203,15 @@ def tower_quality(
     Raises:
         DataError: Fewer than two users or items to learn from.
     """
-    _, fitted = _fit_sides(dataset, split, config, seed, None, after_epoch)
-    cases = split.validation.sample(config.scorer_training.cases, seed)
-    return _quality_alone(fitted, cases, config.tower.history)
+    contexts = Contexts.of(dataset, split, config.context)
+    _, fitted = _fit_sides(dataset, split, contexts, config, seed, None, after_epoch)
+    return _tower_quality(fitted, split.validation, contexts, config.tower.history)["tower/ndcg@10"]
 
 
 def _fit_sides(
     dataset: Dataset,
     split: Split,
+    contexts: Contexts,
     config: TrainConfig,
     seed: int,
     checkpoint: Path | None,
@@ -219,34 +225,25 @@ def _fit_sides(
         )
     folder = Path(config.encoder.folder) if config.encoder.folder else default_encoder()
     pooling = config.encoder.pooling or stated_pooling(folder)
-    source = Source(folder, pooling, dataset.items, config.template, request_texts(dataset.items, seed))
+    requests = RequestTexts(title_fragments(dataset.items, seed), contexts.texts)
+    source = Source(folder, pooling, dataset.items, config.template, requests)
     if config.kind == "tower":
         shape = config.tower_for(dataset)
-        return source, fit_tower(source, split, config, shape, seed, checkpoint, after_epoch)
+        return source, fit_tower(source, split, contexts, config, shape, seed, checkpoint, after_epoch)
     return source, fit_factorisation(source, split, config, seed)
 
 
-def _quality_alone(fitted: Fitted, cases: HeldOut, history: int) -> float:
-    """NDCG@10 of inner products with the whole catalogue, history masked."""
-    if not len(cases):
-        return 0.0
-    ranked = rank_by_tower(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, history, 10)
-    return float(np.mean(ndcg(ranked, cases.targets)))
-
-
 @torch.inference_mode()
-def _scorer_cases(fitted: Fitted, cases: HeldOut, history: int, seed: int) -> list[Cases]:
-    """Validation users as they are, and once more with a query for their target and a part of their history."""
+def _tower_quality(fitted: Fitted, cases: HeldOut, contexts: Contexts, history: int) -> dict[str, float]:
+    """NDCG@10 of the tower alone on validation users, and where contexts are known also with them."""
+    if not len(cases):
+        return {"tower/ndcg@10": 0.0}
     vectors = torch.from_numpy(fitted.vectors)
-    plain = user_vectors(fitted.user, vectors, cases.histories, history).numpy()
-    random = np.random.default_rng(seed)
-    kept = random.integers(0, history + 1, len(cases)) * (random.random(len(cases)) < 0.5)
-    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(cases.histories, kept, strict=True)]
-    wanted = np.array([rows[0] for rows in cases.targets], dtype=np.int64)
-    asked = torch.from_numpy(fitted.requests[wanted, random.integers(0, FRAGMENTS, len(cases))])
-    queries = F.normalize(fitted.projection(asked), dim=-1)
-    users = user_vectors(fitted.user, vectors, short, history, queries).numpy()
-    return [
-        Cases(plain, cases.histories, cases.targets),
-        Cases(users, short, cases.targets, queries.numpy()),
-    ]
+
+    def quality(said: Tensor | None) -> float:
+        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, contexts=said)
+        return float(np.mean(ndcg(ranked, cases.targets)))
+
+    figures = {"tower/ndcg@10": quality(None)}
+    said = fitted.requests.contexts_at(contexts.validation, lambda texts: F.normalize(fitted.projection(texts), dim=-1))
+    return figures if said is None else figures | {"tower/context/ndcg@10": quality(said)}

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketrec.errors import DataError
-from pocketrec_training.prepare.interactions import minimum_counts, share_of_users
+from pocketrec_training.dataset import Dataset
+from pocketrec_training.prepare.interactions import COLUMNS, minimum_counts, share_of_users
 
 
 def test_duplicate_rows_are_counted_and_dropped(bench, step):
@@ -117,3 +118,25 @@ def test_items_of_a_log_alone_stay_without_their_users(bench):
     card = bench.prepare(path, users_share=0.5)
     assert card.items == 20
     assert 0 < card.users < 20
+
+
+def test_further_columns_that_are_named_come_along_as_texts(bench):
+    bench.file("interactions.csv", "user,item,ts,gadget,row\na,x,2,phone,1\nb,x,1,,2\na,y,1, tablet ,3\n")
+    named = {"interactions.device": "gadget", "interactions.row": "row"}
+    card = bench.prepare(columns=named)
+    assert (card.columns["interactions.device"], card.unused) == ("gadget", ())
+    assert bench.column("interactions", "item_id") == ["y", "x", "x"]
+    assert Dataset.load(bench.out).columns == {"device": ["tablet", "phone", ""], "row": ["3", "1", "2"]}
+    bench.prepare(columns={"interactions.device": "gadget"}, missing={"interactions.device": "constant:web"})
+    assert Dataset.load(bench.out).columns == {"device": ["tablet", "phone", "web"]}
+    assert bench.prepare().unused == ("interactions.gadget", "interactions.row")
+    assert bench.table("interactions").columns == list(COLUMNS)
+
+
+def test_users_stand_beside_their_interactions_in_words(bench):
+    bench.file("interactions.csv", "user_id,item_id\nb,x\na,x\nc,x\n")
+    bench.file("users.csv", "user_id,age,text,job\na,24,likes tea,\nb,30,,baker\nz,1,,\n")
+    bench.prepare()
+    data = Dataset.load(bench.out)
+    assert data.user_ids == ["a", "b", "c"]
+    assert data.user_texts == ["likes tea, age 24", "age 30, job baker", ""]

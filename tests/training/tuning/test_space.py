@@ -42,7 +42,7 @@ def test_what_is_tried_joins_what_stays_and_reads_back_as_a_config_file(tmp_path
         """
         search."tower.layers" = {choices = [1, 2]}
         search."training.rate" = {low = 1e-5, high = 1e-2, log = true}
-        search."encoder" = {choices = ['a "quoted" \\ folder', "b"]}
+        search."encoder.folder" = {choices = ['a "quoted" \\ folder', "b"]}
         [train]
         dim = 32
         neighbours.fits = [{regularisation = 50.0, text_weight = 1.0}, {regularisation = 1e-3}]
@@ -52,7 +52,7 @@ def test_what_is_tried_joins_what_stays_and_reads_back_as_a_config_file(tmp_path
         """,
         tmp_path,
     )
-    tried = {"tower.layers": 1, "training.rate": 1.23456789012e-05, "encoder": 'a "quoted" \\ folder'}
+    tried = {"tower.layers": 1, "training.rate": 1.23456789012e-05, "encoder.folder": 'a "quoted" \\ folder'}
     config = space.config(tried)
     assert (config.dim, config.tower.layers, config.training.rate) == (32, 1, 1.23456789012e-05)
     assert config.neighbours.fits[1].regularisation == 1e-3
@@ -61,7 +61,9 @@ def test_what_is_tried_joins_what_stays_and_reads_back_as_a_config_file(tmp_path
     assert load_config(TrainConfig, written) == config
     assert tomllib.loads(written.read_text())["training"] == {"rate": tried["training.rate"], "correct_sampling": False}
     assert space.config({"training.rate": 3 * 0.1}).training.rate == 0.3
-    assert space.config({"encoder": "b"}).tower.layers == TrainConfig().tower.layers, "trials don't see each other"
+    assert space.config({"encoder.folder": "b"}).tower.layers == TrainConfig().tower.layers, (
+        "trials don't see each other"
+    )
 
 
 @pytest.mark.parametrize(

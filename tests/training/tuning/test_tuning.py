@@ -25,8 +25,7 @@ ITEMS = 20
 FIXED = """
 [train]
 dim = 8
-max_tokens = 8
-encoder = "{encoder}"
+encoder = {{folder = "{encoder}", max_tokens = 8}}
 tower = {{hidden = 16, history = 6, dropout = 0.1, layers = 1}}
 scorer.hidden = 4
 candidates = 6
@@ -60,7 +59,7 @@ def figures_of(tuned):
 
 
 def test_of_two_settings_the_one_that_can_learn_is_best(data, space_of, tmp_path):
-    space = space_of(RATES)
+    space = space_of(RATES, epochs=14)
     tuned = tune(data, space, tmp_path / "study", tmp_path / "best.toml", TuneOptions(trials=6, objective="tower"))
     assert tuned.best.params == {"training.rate": 0.02}
     values = {trial.params["training.rate"]: trial.value for trial in tuned.trials}

@@ -1,6 +1,7 @@
 """Histories that somebody might as well have had."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -59,7 +60,7 @@ def disguised(batch: Batch, config: HistoryAugmentation, near: NDArray[np.int64]
         others = near[inputs.numpy(), random.integers(0, near.shape[1], inputs.shape)]
         chosen = torch.from_numpy(random.random(inputs.shape) < config.substitute)
         inputs = torch.where(chosen, torch.from_numpy(others), inputs)
-    return Batch(batch.rows, batch.mask, inputs, shown)
+    return replace(batch, inputs=inputs, shown=shown)
 
 
 def _cropped(piece: Rows, share: float, random: np.random.Generator) -> Rows:

@@ -16,7 +16,10 @@ from pocketrec_training.prepare.raw_table import LINE, RawTable
 from pocketrec_training.prepare.steps import changed, dropped
 
 COLUMNS = {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "weight": pl.Float32}
-"""Columns of interactions.parquet; `timestamp` is in seconds since 1970, null where there is none."""
+"""Columns of interactions.parquet; `timestamp` is in seconds since 1970, null where there is none.
+
+Further columns follow where the person named some: texts that say more of the moment, such as the device.
+"""
 _TABLE = "interactions"
 
 
@@ -25,7 +28,7 @@ class Interactions:
     """A cleaned table."""
 
     rows: pl.DataFrame
-    """`COLUMNS`, sorted by user and time."""
+    """`COLUMNS` and further ones, sorted by user and time."""
     taken: pl.Series
     """Ids of items with interactions, those of users who were left out by `users_share` too."""
     steps: list[Step]
@@ -88,7 +91,7 @@ def clean_interactions(raw: RawTable, columns: ColumnMap, catalogue: pl.Series, 
         keep("share of users", share_of_users(rows, options.users_share))
     rows, moved = in_order(rows)
     steps.append(changed("put in order of time", _TABLE, raw, rows, moved))
-    return Interactions(rows.select(*COLUMNS), taken, steps, ties(rows), notes)
+    return Interactions(rows.drop(LINE), taken, steps, ties(rows), notes)
 
 
 def minimum_counts(rows: pl.DataFrame, user: int, item: int) -> pl.DataFrame:
@@ -133,9 +136,11 @@ def _read(
         fields.append(Field.time("timestamp", name, raw, form))
     if "weight" in source:
         fields.append(Field.number("weight", source["weight"], raw))
+    further = [name for name in source if name not in COLUMNS]
+    fields += [Field.identifier(name, source[name], raw, required=False) for name in further]
     rows = read_fields(raw, fields)
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in COLUMNS.items() if name not in rows.columns]
-    return rows.with_columns(absent).select(LINE, *COLUMNS), notes
+    return rows.with_columns(absent).select(LINE, *COLUMNS, *further), notes
 
 
 def _last_of_same_moment(rows: pl.DataFrame) -> pl.DataFrame:
