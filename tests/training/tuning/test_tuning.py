@@ -59,7 +59,7 @@ def figures_of(tuned):
 
 
 def test_of_two_settings_the_one_that_can_learn_is_best(data, space_of, tmp_path):
-    space = space_of(RATES, epochs=14)
+    space = space_of(RATES, epochs=24)
     tuned = tune(data, space, tmp_path / "study", tmp_path / "best.toml", TuneOptions(trials=6, objective="tower"))
     assert tuned.best.params == {"training.rate": 0.02}
     values = {trial.params["training.rate"]: trial.value for trial in tuned.trials}
