@@ -80,3 +80,36 @@ def test_a_batch_without_a_fresh_target_teaches_nothing_and_breaks_nothing(made)
 def test_short_vectors_are_taught_too(made):
     plain, both = (loss_of(made, ObjectiveConfig(slices=slices)).item() for slices in ((), (2,)))
     assert both > plain
+
+
+def test_what_a_hidden_past_leaves_is_never_the_future(made):
+    """With the oldest item hidden, the target of the first place must not reach the tower."""
+    table, tower, requests, popularity, batch = made
+    shown = batch.shown.clone()
+    first = batch.mask.argmax(dim=1)
+    shown[torch.arange(len(shown)), first] = 0
+    hidden = Batch(batch.rows, batch.mask, batch.inputs, shown, batch.contexts)
+    seen = loss_of((table, tower, requests, popularity, hidden), ObjectiveConfig(request_weight=0.0))
+    # Whatever the items at hidden places are, the loss is that of the others: they are neither read nor asked from.
+    inputs = batch.inputs.clone()
+    inputs[torch.arange(len(inputs)), first] = 29
+    other = Batch(batch.rows, batch.mask, inputs, shown, batch.contexts)
+    same = loss_of((table, tower, requests, popularity, other), ObjectiveConfig(request_weight=0.0))
+    assert same.item() == pytest.approx(seen.item())
+    assert torch.isfinite(seen)
+
+
+def test_fresh_items_are_expected_as_often_as_they_come():
+    random = torch.Generator().manual_seed(0)
+    popularity = torch.arange(1, 41).flip(0).float() ** 2
+    objective = Objective.of(ObjectiveConfig(), popularity, Processes(0, 1, None))
+    found, said, draws = torch.zeros(40), torch.zeros(40), 3000
+    for _ in range(draws):
+        taken = torch.multinomial(popularity, 12, replacement=True, generator=random)
+        distinct = torch.unique(taken)
+        fresh = distinct[torch.randperm(len(distinct), generator=random)[:5]]
+        drawn = objective._among(fresh, taken)
+        found[fresh] += 1 / draws
+        said[fresh] += drawn.log_expected.exp() / draws
+    often = found > 0.05
+    assert found[often] == pytest.approx(said[often] / found[often], rel=0.15)

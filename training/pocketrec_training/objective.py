@@ -119,8 +119,10 @@ class Objective:
         if fresh is None:
             drawn = self._negatives(places[:, 1:][real], near, drawing)
         else:
-            drawn = self._among(self.place[fresh], places[:, 1:][real])
+            drawn = self._among(self.place[fresh], places[mask > 0])
             real &= torch.isin(rows[:, 1:], fresh)
+        # Where nothing of the past is shown, the softmax of attention has only the future to turn to.
+        real &= batch.shown[:, :-1].cumsum(dim=1) > 0
         shown = batch.shown[own, :-1]
         inputs = vectors[batch.inputs[own, :-1]] * shown[:, :, None]
         users = tower.every_position(inputs, torch.full_like(batch.inputs[own, :-1], ITEM), shown)
@@ -143,12 +145,11 @@ class Objective:
             return None
         return Negatives.draw(config.negatives, config.sample, self.popularity, targets, near, drawing)
 
-    def _among(self, fresh: Tensor, targets: Tensor) -> Negatives:
-        """A part of a batch's own items, at the places `fresh`, against its targets."""
+    def _among(self, fresh: Tensor, taken: Tensor) -> Negatives:
+        """The places `fresh`, drawn from the distinct ones of all `taken` in a batch, as negatives."""
         shares = self.popularity / self.popularity.sum()
-        expected = in_batch_share(shares[fresh], len(targets)).clamp(min=1e-12)
-        part = len(fresh) / max(len(torch.unique(torch.cat([targets, fresh]))), 1)
-        return Negatives(fresh, expected.log() + math.log(part), True)
+        expected = in_batch_share(shares[fresh], len(taken)).clamp(min=1e-12)
+        return Negatives(fresh, expected.log() + math.log(len(fresh) / len(torch.unique(taken))), True)
 
     def _ranking(
         self,

@@ -13,6 +13,7 @@ from pocketrec.results import Machine, Result, installed_versions
 from pocketrec_export.rankings import Interval
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.leads import Lead, find_leads
+from pocketrec_training.evaluate.measurement import AMONG_COLD
 from pocketrec_training.evaluate.metrics import Values
 from pocketrec_training.evaluate.table import Rows
 
@@ -147,7 +148,8 @@ def _read(path: Path, key: str, first: Path, notes: Mapping[str, str]) -> Values
     if f"{subject}/{key}" not in cases.values:
         known = sorted(name.partition("/")[2] for name in cases.values if name.startswith(f"{subject}/"))
         raise DataError(f"{path} has no {key} for each case, but {', '.join(known)}")
-    return cases.values[f"{subject}/{key}"]
+    values = cases.values[f"{subject}/{key}"]
+    return values[cases.slices["cold"]] if key.endswith(AMONG_COLD) else values  # others weren't asked
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
