@@ -205,8 +205,7 @@ class _Run:
         if not len(lessons.validation):
             return 0.0
         vectors = table().numpy()
-        vectors[~taken] = settled(vectors[~taken], vectors, taken)
-        ranked = vectors
+        ranked = vectors * taken[:, None]  # how long newcomers' vectors are is chosen later: none is ranked here
         if newcomers:
             read = table(torch.zeros_like(self.taken)).numpy()
             ranked = settled(read, vectors, taken, rows=np.arange(len(read)))

@@ -172,6 +172,7 @@ def fit_model(
         slices=config.training.slices,
         scorer=config.scorer,
         candidates=config.candidates,
+        newcomer_length=fitted.newcomer_length,
         neighbour_decay=neighbours.decay,
         follower_decay=followers.decay,
         split=split.name,
