@@ -61,6 +61,18 @@ BAD = [
     ("compare {file}", 1, "one result"),
     ("compare {file} {file}", 1, "file.txt"),
     ("compare {nothing} {file}", 1, "nothing"),
+    # distil
+    ("distil --data {dataset} --out {new} --size nano", 2, "--model"),
+    ("distil --model {model} --data {dataset} --out {new}", 2, "--size"),
+    ("distil --model {model} --data {dataset} --out {new} --size micro", 2, "micro"),
+    ("distil --model {nothing} --data {dataset} --out {new} --size nano", 1, "nothing"),
+    ("distil --model {dataset} --data {dataset} --out {new} --size nano", 1, "model.json"),
+    ("distil --model {model} --data {nothing} --out {new} --size nano", 1, "nothing"),
+    ("distil --model {model} --data {dataset} --out {other} --size nano", 1, "not a distilled encoder"),
+    ("distil --model {model} --data {dataset} --out {new} --size tiny", 1, "has 2 layers"),
+    ("distil --model {model} --data {dataset} --out {new} --size nano --set nano.width=1", 1, "width"),
+    ("distil --model {model} --data {dataset} --out {new} --size nano --set tiny.depth=1", 1, "depth"),
+    ("distil --model {model} --data {dataset} --out {new} --size nano --config {config}", 1, "towr"),
     # export
     ("export --out {new}", 2, "--model"),
     ("export --model {nothing} --out {new}", 1, "nothing"),

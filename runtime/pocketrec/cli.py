@@ -31,6 +31,9 @@ _TRAINING = ("polars", "scipy", "torch", "transformers")
 COMMANDS = {
     "prepare": _Entry("pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars",)),
     "train": _Entry("pocketrec_training.commands.train", "train a model on a data set", "training", _TRAINING),
+    "distil": _Entry(
+        "pocketrec_training.commands.distil", "make a small encoder of a model's large one", "training", _TRAINING
+    ),
     "export": _Entry(
         "pocketrec_export.commands.export",
         "export a model to an int8 bundle",

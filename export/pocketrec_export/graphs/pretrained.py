@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from pocketrec.errors import ModelError
+from pocketrec_export.graphs import static  # noqa: F401  # makes its kind known to transformers
 
 Pooling = Literal["mean", "first", "last"]
 """How token states become one vector: their mean, the first ("CLS"), or the last."""

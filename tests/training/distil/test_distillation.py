@@ -1,0 +1,167 @@
+"""A student comes near its teacher, on texts it never saw, and goes through the line like any encoder."""
+
+import dataclasses
+import json
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from made_data import save_dataset
+from msgspec.structs import replace
+from text_models import SHAPES
+from torch import nn
+
+from pocketrec import Recommender
+from pocketrec.cli import main
+from pocketrec.encoder import TextEncoder
+from pocketrec.errors import ModelError
+from pocketrec.text import TextTemplate
+from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.graphs.encoder import Encoder, TextModel
+from pocketrec_export.graphs.static import StaticEmbedding
+from pocketrec_export.model import Model
+from pocketrec_export.routes.torch_exporter import export_graph
+from pocketrec_export.shapes import TOLERANCE
+from pocketrec_training.distil.distillation import DistilConfig, Distilled, NanoConfig, TinyConfig, distil
+from pocketrec_training.distil.static import principal_axes
+from pocketrec_training.distil.student import shallower
+from pocketrec_training.distil.texts import DomainTexts
+from pocketrec_training.text_vectors import open_tokenizer, text_vectors
+from pocketrec_training.train import train
+
+TINY = DistilConfig(size="tiny", held_out=0.2, tiny=TinyConfig(layers=2, epochs=20, rate=2e-3, batch=8))
+NANO = DistilConfig(size="nano", held_out=0.2, nano=NanoConfig(width=16, epochs=20, rate=1e-2, batch=8))
+
+
+@pytest.fixture(scope="module")
+def teacher(toy_model, tmp_path_factory):
+    """A model whose four layers all matter."""
+    place = tmp_path_factory.mktemp("teacher")
+    text_model = TextModel.open(SHAPES["bert"].write(place / "encoder", noise=0.2, num_hidden_layers=4))
+    model = Model.load(toy_model)
+    encoder = Encoder(text_model, nn.Linear(text_model.width, model.card.dim))
+    dataclasses.replace(model, encoder=encoder, encoder_folder=place / "encoder").save(place / "model")
+    return place / "model"
+
+
+@pytest.fixture(scope="module")
+def nano(teacher, shop, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nano") / "encoder"
+    return folder, distil(teacher, shop, folder, NANO)
+
+
+def mean_cosine(student, teacher, texts):
+    """By the ordinary way from texts to vectors, of both folders."""
+    one, other = (text_vectors(texts, folder, "mean", 16, "Reading") for folder in (student, teacher))
+    return float((one * other).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_shallower_student_comes_near_its_teacher_on_texts_it_never_saw(teacher, shop, tmp_path, pruned):
+    distilled = distil(teacher, shop, tmp_path / "tiny", replace(TINY, prune_vocabulary=pruned))
+    assert distilled.held_out > 10
+    assert distilled.untrained < 0.5
+    assert distilled.cosine > 0.9
+    assert distilled.weights < distilled.teacher_weights
+    student = TextModel.open(tmp_path / "tiny")
+    assert student.config.num_hidden_layers == 2
+    assert student.pooling == Model.load(teacher).card.pooling
+    texts = DomainTexts.of(shop.items, TextTemplate(), TINY.held_out, TINY.texts, seed=0).held_out
+    measured = mean_cosine(tmp_path / "tiny", teacher / "encoder", texts)
+    assert measured == pytest.approx(distilled.cosine, abs=1e-5)
+
+
+def test_a_static_student_comes_near_its_teacher_on_texts_it_never_saw(nano):
+    folder, distilled = nano
+    assert distilled.cosine > distilled.untrained + 0.02
+    assert distilled.cosine > 0.97
+    assert msgspec.json.decode((folder / "distilled.json").read_bytes(), type=Distilled) == distilled
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["StaticEmbedding"]
+    assert TextModel.open(folder).width == 16
+
+
+def test_the_same_seed_gives_the_same_student(nano, teacher, shop, tmp_path):
+    folder, _ = nano
+    distil(teacher, shop, tmp_path / "again", NANO)
+    for name in ("model.safetensors", "tokenizer.json", "distilled.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    distil(teacher, shop, tmp_path / "again", NANO, seed=1)
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() != (folder / "model.safetensors").read_bytes()
+
+
+def test_a_static_student_trains_exports_and_runs_like_any_encoder(nano, shop, toy_config, tmp_path):
+    folder, _ = nano
+    train(shop, tmp_path / "model", replace(toy_config, encoder=str(folder)), seed=0)
+    exported = export(tmp_path / "model", tmp_path / "bundle", ExportConfig())
+    assert exported.differences["encoder"] < TOLERANCE
+    model, recommender = Model.load(tmp_path / "model"), Recommender.load(tmp_path / "bundle")
+    ids = torch.ones(2, 3, dtype=torch.long)
+    axes = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "length"), "vector": ("batch",)}
+    export_graph(model.encoder, {"input_ids": ids, "attention_mask": ids}, "vector", axes, tmp_path / "full.onnx")
+    runtime = TextEncoder.open(tmp_path / "full.onnx", tmp_path / "bundle" / "tokenizer.json", 16)
+    for text in ("blue rug", "red cup. kitchen", "an unheard-of thing"):
+        ids = torch.tensor([open_tokenizer(folder, 16).encode(text).ids])
+        expected = model.encoder(ids, torch.ones_like(ids))[0].detach().numpy()
+        assert np.abs(runtime.encode_one(text) - expected).max() < 1e-5
+        assert recommender.encode([text])[0] @ expected > 0.9  # int8, of vectors that lie in a narrow cone
+    assert {line.id.split("-")[0] for line in recommender.recommend(query="blue", k=5)} == {"blue"}
+
+
+def test_a_static_text_is_the_weighted_mean_of_its_tokens():
+    table = StaticEmbedding.of(torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]]), torch.tensor([3.0, 4.0, 1.0]))
+    vector = TextModel(table, "mean")(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 1, 0]]))[0]
+    assert vector.tolist() == pytest.approx([0.6, 0.8])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_family_has_a_shallower_student(name, tmp_path):
+    folder = SHAPES[name].write(tmp_path / "teacher", num_hidden_layers=4)
+    teacher = TextModel.open(folder)
+    student = shallower(teacher, 2)
+    ids = torch.tensor([[2, 7, 9, 8, 3]])
+    student.transformer.save_pretrained(tmp_path / "student")
+    again = TextModel.open(tmp_path / "student", student.pooling)
+    with torch.inference_mode():
+        vectors = [model(ids, torch.ones_like(ids)) for model in (student, again, teacher)]
+    assert torch.equal(*vectors[:2])
+    assert not torch.allclose(vectors[0], vectors[2], atol=1e-3)
+    with pytest.raises(ModelError, match="has 4 layers: a student of 4 would be no smaller"):
+        shallower(teacher, 4)
+
+
+def test_the_layers_kept_are_the_first_the_last_and_those_between(tmp_path):
+    teacher = TextModel.open(SHAPES["bert"].write(tmp_path, num_hidden_layers=6))
+    old, new = (dict(model.named_parameters()) for model in (teacher, shallower(teacher, 3)))
+    for place, layer in enumerate((0, 2, 5)):
+        name = "transformer.encoder.layer.{}.attention.self.query.weight"
+        assert torch.equal(new[name.format(place)], old[name.format(layer)])
+
+
+def test_principal_axes_keep_inner_products():
+    random = np.random.default_rng(0)
+    low = random.standard_normal((50, 3)).astype(np.float32) @ random.standard_normal((3, 8)).astype(np.float32)
+    axes = principal_axes(low, 3).numpy()
+    assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-5)
+    assert np.allclose((low @ axes) @ (low @ axes).T, low @ low.T, atol=1e-3)
+
+
+def test_held_out_texts_are_of_other_items_and_never_learnt(shop):
+    texts = DomainTexts.of(shop.items, TextTemplate(), share=0.25, most=10_000, seed=0)
+    assert not set(texts.learn) & set(texts.held_out)
+    assert len([text for text in texts.held_out if ". " in text]) == 10  # of forty items
+    few = DomainTexts.of(shop.items, TextTemplate(), share=0.25, most=7, seed=0)
+    assert len(few.learn) == 7
+    assert few.held_out == texts.held_out
+
+
+def test_the_command_says_how_near_the_student_is(teacher, shop, tmp_path, capsys):
+    save_dataset(shop, tmp_path / "shop")
+    words = ["distil", "--model", str(teacher), "--data", str(tmp_path / "shop"), "--out", str(tmp_path / "out")]
+    words += ["--size", "nano", "--prune-vocabulary", "--set", "nano.epochs=1", "--json", str(tmp_path / "result.json")]
+    assert main([*words, "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "cosine to the teacher" in said
+    metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
+    assert metrics["weights"] < metrics["teacher/weights"]
+    assert f"{metrics['cosine']:.3f} after" in said

@@ -1,0 +1,42 @@
+"""The `tiny` student: some of the teacher's layers, and all else of it."""
+
+import copy
+
+import numpy as np
+from torch import nn
+
+from pocketrec.errors import ModelError
+from pocketrec_export.graphs.encoder import TextModel
+
+
+def shallower(teacher: TextModel, layers: int) -> TextModel:
+    """A copy with fewer layers, evenly chosen, the first and the last among them (Sanh et al. 2019, "DistilBERT").
+
+    Args:
+        teacher: Stays as it is.
+        layers: To keep.
+
+    Raises:
+        ModelError: The teacher has no more layers than that.
+    """
+    transformer = copy.deepcopy(teacher.transformer)
+    config = transformer.config
+    depth = getattr(config, "num_hidden_layers", 0)
+    found = [
+        (name, part)
+        for name, part in transformer.named_modules()
+        if isinstance(part, nn.ModuleList) and len(part) == depth
+    ]
+    if layers >= depth or not found:
+        raise ModelError(
+            f"the teacher ({config.model_type}) has {depth} layers: a student of {layers} would be no smaller; "  # type: ignore[union-attr]
+            "take fewer with --set tiny.layers=N, or --size nano"
+        )
+    name, stack = found[0]
+    chosen = np.linspace(0, depth - 1, layers).round().astype(int).tolist()
+    transformer.set_submodule(name, nn.ModuleList(stack[i] for i in chosen))
+    config.num_hidden_layers = layers  # type: ignore[union-attr]
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        config.layer_types = [kinds[i] for i in chosen]  # type: ignore[union-attr]
+    return TextModel(transformer, teacher.pooling).eval()
