@@ -41,9 +41,9 @@ def toy_config(toy_encoder):
     return load_config(
         TrainConfig,
         overrides=[
-            f'encoder="{toy_encoder}"',
+            f'encoder.folder="{toy_encoder}"',
             "dim=16",
-            "max_tokens=16",
+            "encoder.max_tokens=16",
             "tower.hidden=32",
             "tower.history=10",
             "tower.dropout=0.1",

@@ -14,6 +14,7 @@ from pocketrec.config import Config
 from pocketrec.encoder import TextEncoder
 from pocketrec.features import FEATURES
 from pocketrec.manifest import NAME, GraphFacts, Manifest
+from pocketrec.newcomers import settled
 from pocketrec.progress import progress
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
@@ -185,8 +186,8 @@ def _indexes(
 ) -> dict[Precision, Index]:
     """An index for each encoder. Items with behaviour keep their trained vectors, whichever reads new texts.
 
-    Items that have only text get the very vectors that the shipped encoder gives, so that adding such an item again
-    at run time puts it in the same place.
+    Items that have only text are read by the shipped encoder, so that adding such an item again at run time puts it in
+    the same place.
     """
     users = [_user_vectors(model)]
     if isinstance(model.user, UserTower):
@@ -200,6 +201,8 @@ def _indexes(
             vectors[cold] = reader.encode(
                 [model.card.template.render(model.items[row]) for row in cold], model.card.dim
             )
+            known = model.popularity > 0
+            vectors[~known] = settled(vectors[~known], vectors, known)
         elif indexes:
             indexes[precision] = next(iter(indexes.values()))
             continue

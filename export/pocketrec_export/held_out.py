@@ -30,7 +30,10 @@ class HeldOut:
         """At most `count` cases, drawn without replacement, in their old order."""
         if count >= len(self):
             return self
-        chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return self.chosen(np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False)))
+
+    def chosen(self, chosen: NDArray[np.int64]) -> "HeldOut":
+        """The cases at these places, in this order."""
         return HeldOut(self.users[chosen], [self.histories[i] for i in chosen], [self.targets[i] for i in chosen])
 
     def save(self, path: Path) -> None:

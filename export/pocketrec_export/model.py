@@ -5,7 +5,8 @@ encoder/              the language model, a Hugging Face folder
 weights.safetensors   projection, user tower and scorer
 items.sqlite          the catalogue; an item's row is its place in every array
 vectors.npy           float32 [items, dim], unit rows
-residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
+residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual), but for items that nobody
+                      took, which have no residual and stand where `pocketrec.newcomers` puts them
 popularity.npy        int32 [items], interactions that training saw
 neighbours/           item-item weights of what is taken together
 followers/            item-item weights of what is taken next
@@ -57,16 +58,20 @@ class ModelCard(Config, frozen=True, kw_only=True):
     dim: Annotated[int, msgspec.Meta(ge=2)]
     encoder: str
     """Name of the language model."""
+    tuned: str
+    """What of it learnt: `none`, `lora`, `top:N`, `all`."""
     pooling: Pooling
     max_tokens: Annotated[int, msgspec.Meta(ge=4)]
     template: TextTemplate
     tower: TowerConfig
+    slices: tuple[int, ...]
+    """Shorter lengths at which vectors rank too, cut off at the end."""
     scorer: ScorerConfig
     candidates: Annotated[int, msgspec.Meta(ge=1)]
     neighbour_decay: float
     follower_decay: float
     split: str
-    """What was held out of training: `leave-last-out`, `global-time`, `last-basket`."""
+    """What was held out of training: `leave-last-out`, `global-time`, `last-basket`, `cold-items`."""
     dataset: str
     """Name of the data set."""
     dataset_digest: str
@@ -153,7 +158,7 @@ class Model:
     def _save_encoder(self, folder: Path) -> None:
         """The language model's folder, with weights and tokenizer in the forms that everything after reads."""
         shutil.copytree(self.encoder_folder, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
-        if not any(folder.glob("*.safetensors")):
+        if self.card.tuned != "none" or not any(folder.glob("*.safetensors")):
             self.encoder.text_model.transformer.save_pretrained(folder)  # type: ignore[operator]
         if not (folder / TOKENIZER).exists():
             read_tokenizer(self.encoder_folder).save(str(folder / TOKENIZER))

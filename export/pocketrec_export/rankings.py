@@ -91,37 +91,60 @@ def overlap(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.float64]:
     return np.where(longest > 0, shared / np.maximum(longest, 1), 1.0)
 
 
-def bootstrap_means(values: NDArray[np.float64], samples: int = 2000, seed: int = 0) -> NDArray[np.float64]:
+def bootstrap_means(
+    values: NDArray[np.float64], samples: int = 2000, seed: int = 0, whose: NDArray[np.int32] | None = None
+) -> NDArray[np.float64]:
     """Means of columns over users drawn with replacement (Efron, 1979); all columns share the draws.
 
     Args:
-        values: One row a user, one column a measure: [n, m], n >= 1.
+        values: One row a case, one column a measure: [n, m], n >= 1.
         samples: Number of resamples.
         seed: Of the draws.
+        whose: User of each case [n], whose cases are drawn together; by default each case is a user of its own.
 
     Returns:
         Means [samples, m].
     """
-    users = len(values)
+    sums, counts = values, np.ones(len(values))
+    if whose is not None:
+        sums, counts = sums_by_user(values, whose), sums_by_user(counts[:, None], whose)[:, 0]
+    users = len(sums)
     if users == 0:
         raise ValueError("no users to resample")
     random = np.random.default_rng(seed)
-    means = np.empty((samples, values.shape[1]))
+    means = np.empty((samples, sums.shape[1]))
     step = max(1, _CELLS // users)
     for start in range(0, samples, step):
         size = min(step, samples - start)
         drawn = random.integers(users, size=(size, users)) + users * np.arange(size)[:, None]
         times = np.bincount(drawn.ravel(), minlength=size * users).reshape(size, users)
-        means[start : start + size] = times @ values / users
+        means[start : start + size] = times @ sums / (times @ counts)[:, None]
     return means
 
 
+def sums_by_user(values: NDArray[np.float64], whose: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Sums of the rows of each user, in the order of their numbers, [users, m].
+
+    Example:
+        >>> sums_by_user(np.array([[1.0], [2.0], [4.0]]), np.array([7, 3, 7])).tolist()
+        [[2.0], [5.0]]
+    """
+    users, place = np.unique(whose, return_inverse=True)
+    sums = np.zeros((len(users), values.shape[1]))
+    np.add.at(sums, place, values)
+    return sums
+
+
 def bootstrap_intervals(
-    values: NDArray[np.float64], samples: int = 2000, seed: int = 0, level: float = 0.95
+    values: NDArray[np.float64],
+    samples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    whose: NDArray[np.int32] | None = None,
 ) -> list[Interval]:
-    """Percentile interval of the mean of each column of `values` [n, m]."""
+    """Percentile interval of the mean of each column of `values` [n, m]; `whose` as in `bootstrap_means`."""
     tail = (1 - level) / 2
-    low, high = np.quantile(bootstrap_means(values, samples, seed), [tail, 1 - tail], axis=0)
+    low, high = np.quantile(bootstrap_means(values, samples, seed, whose), [tail, 1 - tail], axis=0)
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
@@ -149,14 +172,21 @@ class Difference:
     relative_interval: Interval
 
 
-def paired_bootstrap(a: NDArray[np.float64], b: NDArray[np.float64], samples: int = 2000, seed: int = 0) -> Difference:
+def paired_bootstrap(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    samples: int = 2000,
+    seed: int = 0,
+    whose: NDArray[np.int32] | None = None,
+) -> Difference:
     """Difference mean(a) - mean(b) with 95 % intervals from a paired bootstrap over users.
 
     Args:
-        a: One value a user [n].
-        b: The other ranking's values for the same users [n].
+        a: One value a case [n].
+        b: The other ranking's values for the same cases [n].
         samples: Number of resamples.
         seed: Of the draws.
+        whose: User of each case [n]; by default each is a user of its own.
 
     Example:
         >>> paired_bootstrap(np.array([0.5, 1.0]), np.array([0.4, 0.8])).relative
@@ -164,7 +194,7 @@ def paired_bootstrap(a: NDArray[np.float64], b: NDArray[np.float64], samples: in
     """
     if a.shape != b.shape:
         raise ValueError(f"values of shapes {a.shape} and {b.shape}; pairs need the same users")
-    means = bootstrap_means(np.stack([a - b, b], axis=1), samples, seed)
+    means = bootstrap_means(np.stack([a - b, b], axis=1), samples, seed, whose)
     ratios = np.divide(means[:, 0], means[:, 1], out=np.zeros(samples), where=means[:, 1] != 0)
     low, high = np.quantile(np.stack([means[:, 0], ratios], axis=1), [0.025, 0.975], axis=0)
     mean, base = float(np.mean(a) - np.mean(b)), float(np.mean(b))

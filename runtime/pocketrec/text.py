@@ -1,16 +1,25 @@
-"""From an item to the text that the encoder reads: one definition for training, export and upserts."""
+"""From items, times and people to the texts that the encoder reads: one definition for training and runtime."""
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
 
 from pocketrec.config import Config
 from pocketrec.digest import text_digest
-from pocketrec.items import Item
+from pocketrec.items import Attribute, Item
 
 _SPACE = re.compile(r"\s+")
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_PARTS_OF_DAY = ("night", "morning", "afternoon", "evening")
+"""From midnight on, six hours each."""
 
 
 def clean_text(text: str) -> str:
@@ -48,3 +57,30 @@ class TextTemplate(Config, frozen=True, kw_only=True):
     def digest(self) -> str:
         """Names this template; vectors made with another template aren't comparable."""
         return text_digest(msgspec.json.encode(self).decode())
+
+
+def time_words(moment: datetime) -> str:
+    """A moment as words for `context`: month, weekday and part of the day.
+
+    Args:
+        moment: With a zone, it is brought to UTC, by which data sets keep time; without one it is taken as it is.
+
+    Example:
+        >>> time_words(datetime(2026, 12, 5, 19, 30))
+        'december, saturday, evening'
+    """
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    part = _PARTS_OF_DAY[moment.hour // 6]
+    return f"{_MONTHS[moment.month - 1]}, {_WEEKDAYS[moment.weekday()]}, {part}"
+
+
+def user_words(text: str = "", attributes: Mapping[str, Attribute] | None = None) -> str:
+    """What is known of a person as words for `context`: a text of their own, then names and values.
+
+    Example:
+        >>> user_words("likes tea", {"age": 34, "occupation": "baker"})
+        'likes tea, age 34, occupation baker'
+    """
+    facts = (f"{name.replace('_', ' ')} {value}" for name, value in (attributes or {}).items())
+    return ", ".join(part for part in map(clean_text, (text, *facts)) if part)

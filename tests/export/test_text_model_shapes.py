@@ -211,7 +211,12 @@ def test_train_export_recommend(name, shop, toy_config, tmp_path):
         "training": replace(toy_config.training, epochs=2),
         "scorer_training": replace(toy_config.scorer_training, epochs=2),
     }
-    train(shop, tmp_path / "model", replace(toy_config, encoder=str(folder), **fewer), seed=0)
+    train(
+        shop,
+        tmp_path / "model",
+        replace(toy_config, encoder=replace(toy_config.encoder, folder=str(folder)), **fewer),
+        seed=0,
+    )
     exported = export(tmp_path / "model", tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.cases=20"]))
     assert exported.differences["encoder"] < TOLERANCE
     model, recommender = Model.load(tmp_path / "model"), Recommender.load(tmp_path / "bundle")

@@ -8,13 +8,13 @@ from pocketrec.config import load_config
 from pocketrec.errors import DataError
 from pocketrec.results import Result
 from pocketrec_training.evaluate.case_file import CaseFile
-from pocketrec_training.evaluate.table import table
+from pocketrec_training.evaluate.table import slice_rows, table
 from pocketrec_training.experiment import ExperimentConfig, run_experiment
 
 
 @pytest.fixture(scope="module")
 def config(toy_config):
-    return ExperimentConfig(train=toy_config, seeds=(0, 1))
+    return ExperimentConfig(train=toy_config, seeds=(0, 1), cold_seeds=(0,))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,29 @@ def test_figures_are_means_over_seeds_of_the_bundle(done):
     assert low <= result.metrics["ndcg@10"] <= high
     assert result.metrics["ndcg@10"] > result.baselines["popularity"]["ndcg@10"]
     assert result.metrics["train_s"] > 0
+    assert result.metrics["over/ease/ndcg@10"] == pytest.approx(
+        result.metrics["ndcg@10"] - result.baselines["ease"]["ndcg@10"], abs=1e-6
+    )
+    assert result.metrics["over/popularity/p"] < 0.05
     for line in ("bundle", "model", "ease"):
         assert line in table(result)
+
+
+def test_cold_figures_are_those_of_models_that_never_met_the_items(done):
+    _, work, result = done
+    cold = Result.read(work / "cold-0" / "evaluate.json")
+    assert cold.notes["split"] == "cold-items"
+    for key in ("cold/ndcg@10", "cold/recall@10"):
+        assert result.metrics[key] == cold.metrics[key]
+        low, high = result.intervals[key]
+        assert low <= result.metrics[key] <= high
+        for name in ("tf-idf", "frozen-text"):
+            assert result.baselines[name][key] == cold.baselines[name][key]
+            assert f"{name}/{key}" in result.intervals
+    assert result.metrics["ndcg@10"] != cold.metrics["ndcg@10"]
+    count = CaseFile.load(work / "cold-0" / "evaluate.cases.npz").slices["cold"].sum()
+    assert result.notes["cold"].startswith(f"{count} cases")
+    assert "cold" in slice_rows(result)[0]
 
 
 def test_every_case_is_kept_for_comparisons(done):
@@ -47,7 +68,7 @@ def test_every_case_is_kept_for_comparisons(done):
     for name, values in cases.values.items():
         subject, _, key = name.partition("/")
         figures = result.metrics if subject == "bundle" else result.baselines.get(subject)
-        if figures is not None:
+        if figures is not None and not key.endswith("/among-cold"):  # which cold cases alone have
             assert figures[key] == pytest.approx(values.mean(), abs=1e-6)
     assert {len(mask) for mask in cases.slices.values()} == {len(cases.values["bundle/ndcg@10"])}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pocketrec_training.losses.bpr import bpr
-from pocketrec_training.losses.negatives import Negatives
+from pocketrec_training.losses.negatives import Negatives, nearest
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 
 
@@ -51,6 +51,7 @@ def test_own_target_among_the_negatives_changes_nothing():
     assert with_own.item() == pytest.approx(without.item(), rel=1e-6)
 
 
+NO_NEAR = torch.zeros(0, 0, dtype=torch.long)
 POPULARITY = torch.tensor([1000.0, 100.0, 10.0, 1.0, 1.0, 0.0] * 20)
 
 
@@ -60,7 +61,7 @@ def test_each_negative_comes_as_often_as_is_expected(source):
     found, said = torch.zeros(len(POPULARITY)), torch.zeros(len(POPULARITY))
     for _ in range(400):
         targets = torch.multinomial(POPULARITY, 64, replacement=True)
-        drawn = Negatives.draw(source, 64, POPULARITY, targets)
+        drawn = Negatives.draw(source, 64, POPULARITY, targets, NO_NEAR)
         found.index_add_(0, drawn.rows, torch.ones(len(drawn.rows)))
         said[drawn.rows] = drawn.log_expected.exp()
     often = found > 200
@@ -81,7 +82,7 @@ def test_without_the_correction_popular_items_are_pushed_away(source):
         user = torch.ones(64, 1)
         for _ in range(300):
             targets = torch.multinomial(shares, 64, replacement=True)
-            drawn = Negatives.draw(source, 64, POPULARITY + 1, targets)
+            drawn = Negatives.draw(source, 64, POPULARITY + 1, targets, NO_NEAR)
             left_out = targets[:, None] == drawn.rows[None, :]
             expected = drawn.log_expected * corrected
             loss = sampled_softmax(user, scores[targets], scores[drawn.rows], left_out, expected, 1.0) / 300
@@ -95,17 +96,17 @@ def test_without_the_correction_popular_items_are_pushed_away(source):
 def test_bpr_is_the_written_out_sum_and_its_gradient_that_of_differences():
     users, vectors = unit(2, 3).double().requires_grad_(), unit(5, 3, seed=1).double()
     targets, left_out = torch.tensor([0, 1]), torch.tensor([[False, False, False], [True, False, False]])
-    expected = [
-        math.log(1 + math.exp(-float((user @ (vectors[target] - vectors[negative])).detach()) / 0.3))
-        for place, (user, target) in enumerate(zip(users, targets, strict=True))
-        for negative in range(2, 5)
-        if not left_out[place, negative - 2]
-    ]
+    expected = 0.0
+    for place, (user, target) in enumerate(zip(users, targets, strict=True)):
+        kept = [negative for negative in range(2, 5) if not left_out[place, negative - 2]]
+        for negative in kept:
+            lead = float((user @ (vectors[target] - vectors[negative])).detach())
+            expected += math.log(1 + math.exp(-lead / 0.3)) / len(kept) / 2
 
     def loss(given):
         return bpr(given, vectors[targets], vectors[2:], left_out, 0.3)
 
-    assert loss(users).item() == pytest.approx(sum(expected) / len(expected))
+    assert loss(users).item() == pytest.approx(expected)
     assert torch.autograd.gradcheck(loss, (users,))
 
 
@@ -118,3 +119,30 @@ def test_gradients_of_the_softmaxes_are_those_of_differences():
     assert torch.autograd.gradcheck(
         lambda u, v: sampled_softmax(u, v[targets], v[drawn], left_out, expected, 0.2), (users, vectors)
     )
+
+
+def test_hard_negatives_are_half_near_the_targets_and_never_nearer_than_the_margin():
+    vectors = unit(50, 6)
+    near = nearest(vectors, 5)
+    scores = vectors @ vectors.T - 2 * torch.eye(50)
+    assert torch.equal(near.sort(dim=1).values, scores.topk(5, dim=1).indices.sort(dim=1).values)
+    targets = torch.tensor([3, 3, 8])
+    drawn = Negatives.draw("hard", 20, torch.ones(50), targets, near, torch.Generator().manual_seed(0))
+    mined = set(near[3].tolist()) | set(near[8].tolist())
+    certain = drawn.log_expected == 0
+    assert 3 <= certain.sum() <= 10
+    assert set(drawn.rows[certain].tolist()) <= mined
+    assert not set(drawn.rows[~certain].tolist()) & set(drawn.rows[certain].tolist())
+
+
+def test_the_softmax_in_bfloat16_and_its_gradient_are_nearly_those_in_float32():
+    users, vectors, targets = unit(40, 32).requires_grad_(), unit(300, 32, seed=1), torch.arange(40)
+    gradients = []
+    for dtype in (torch.float32, torch.bfloat16):
+        users.grad = None
+        loss = full_softmax(users, vectors, targets, 0.05, dtype)
+        loss.backward()
+        gradients.append((loss.item(), users.grad))
+    assert gradients[1][0] == pytest.approx(gradients[0][0], rel=0.01)
+    cosine = torch.nn.functional.cosine_similarity(gradients[0][1], gradients[1][1], dim=1)
+    assert cosine.min() > 0.99

@@ -6,6 +6,8 @@ from scipy.sparse import csr_matrix
 
 from pocketrec_training.text_ease import NeighbourConfig, ease, fit_neighbours, truncated, word_matrix
 
+NO_VECTORS = np.zeros((0, 0), np.float32)
+
 
 def test_ease_solves_its_own_problem():
     """Steck 2019: B minimises |X - XB|^2 + lambda |B|^2 with a zero diagonal; so each column is a ridge regression."""
@@ -23,7 +25,17 @@ def test_items_that_share_words_are_neighbours_without_any_interaction():
     texts = ["red cup", "red plate", *(f"thing{i // 2} other{i}" for i in range(10))]
     nothing = [np.zeros(0, np.int32)] * 3
     config = NeighbourConfig(regularisation=1.0, text_weight=1.0, per_item=3)
-    rows, sums = fit_neighbours(nothing, texts, config).votes(np.array([0], np.int32))
+    rows, sums = fit_neighbours(nothing, texts, NO_VECTORS, config).votes(np.array([0], np.int32))
+    assert rows[sums > 0.1].tolist() == [1]
+
+
+def test_items_that_the_encoder_finds_alike_are_neighbours_without_any_interaction_or_word():
+    texts = [f"word{i}" for i in range(8)]
+    vectors = np.eye(8, dtype=np.float32) + 3  # a large common part, which says nothing
+    vectors[1] = vectors[0] + 0.1 * np.eye(8, dtype=np.float32)[5]
+    nothing = [np.zeros(0, np.int32)] * 3
+    config = NeighbourConfig(regularisation=1.0, text_weight=0.0, vector_weight=1.0, per_item=7)
+    rows, sums = fit_neighbours(nothing, texts, vectors, config).votes(np.array([0], np.int32))
     assert rows[sums > 0.1].tolist() == [1]
 
 
@@ -47,5 +59,5 @@ def test_large_catalogues_take_cosines_with_the_same_meaning(max_items):
     texts = ["red cup", "red plate", "blue lamp", "blue chair"]
     taken = [np.array([0, 1], np.int32)] * 5 + [np.array([2, 3], np.int32)] * 5
     config = NeighbourConfig(regularisation=1.0, per_item=3, max_items=max_items)
-    rows, sums = fit_neighbours(taken, texts, config).votes(np.array([2], np.int32))
+    rows, sums = fit_neighbours(taken, texts, NO_VECTORS, config).votes(np.array([2], np.int32))
     assert rows[sums.argmax()] == 3

@@ -1,6 +1,6 @@
 """A prepared data set: the one form in which everything after `prepare` reads items and interactions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -12,10 +12,13 @@ from pocketrec.config import Config
 from pocketrec.digest import text_digest
 from pocketrec.errors import DataError
 from pocketrec.items import Attribute, Item
+from pocketrec.text import user_words
 
 FORMAT = 1
 ITEM_COLUMNS = ("item_id", "title", "text", "categories")
 """Columns of items.parquet that have a meaning of their own; all others are attributes."""
+INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "weight")
+"""Those of interactions.parquet; all others are texts that say more of the moment."""
 
 
 class Step(Config, frozen=True, kw_only=True):
@@ -98,6 +101,10 @@ class Dataset:
     weights: NDArray[np.float32]
     """Rating, count or quantity; 1 where the source has none."""
     queries: Queries | None
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    """Further columns of interactions, by name: a text for each interaction, empty where there is none."""
+    user_texts: list[str] = field(default_factory=list)
+    """What is known of each user, in words; empty where the source has no users beside their interactions."""
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
@@ -124,20 +131,24 @@ class Dataset:
             raise DataError(f"{folder}: {error}") from None
         ids = items["item_id"].to_list()
         row_of = pl.DataFrame({"item_id": ids, "row": np.arange(len(ids), dtype=np.int32)})
-        events = events.join(row_of, on="item_id", how="left", maintain_order="left")
-        if events["row"].null_count():
+        rows = events.select("item_id").join(row_of, on="item_id", how="left", maintain_order="left")["row"]
+        if rows.null_count():
             raise DataError(f"{folder}: interactions.parquet names items that items.parquet lacks; prepare it again")
         users = events["user_id"].rle_id().to_numpy() if len(events) else np.zeros(0, np.uint32)
         counts = np.bincount(users).astype(np.int64)
+        user_ids = events["user_id"].unique(maintain_order=True)
+        further = [name for name in events.columns if name not in INTERACTION_COLUMNS]
         return cls(
             card=card,
             items=_items(items),
-            user_ids=events["user_id"].unique(maintain_order=True).to_list(),
+            user_ids=user_ids.to_list(),
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            rows=events["row"].to_numpy().astype(np.int32),
+            rows=rows.to_numpy().astype(np.int32),
             times=events["timestamp"].fill_null(0).to_numpy().astype(np.int64),
             weights=events["weight"].to_numpy().astype(np.float32),
             queries=_queries(folder, row_of),
+            columns={name: events[name].fill_null("").to_list() for name in further},
+            user_texts=_user_texts(folder, user_ids),
         )
 
     def histories(self) -> list[NDArray[np.int32]]:
@@ -165,6 +176,18 @@ def _items(table: pl.DataFrame) -> list[Item]:
             )
         )
     return items
+
+
+def _user_texts(folder: Path, user_ids: pl.Series) -> list[str]:
+    if not (folder / "users.parquet").exists():
+        return []
+    users = pl.read_parquet(folder / "users.parquet")
+    known = user_ids.to_frame().join(users, on="user_id", how="left", maintain_order="left").drop("user_id")
+    texts = []
+    for row in known.iter_rows(named=True):
+        facts = {name: value for name, value in row.items() if value is not None}
+        texts.append(user_words(str(facts.pop("text", "")), facts))
+    return texts
 
 
 def _queries(folder: Path, row_of: pl.DataFrame) -> Queries | None:

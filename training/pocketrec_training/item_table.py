@@ -16,27 +16,32 @@ class ItemTable(nn.Module):
     Args:
         text_vectors: Float32 [items, width], from the frozen language model.
         dim: Length of item vectors.
+        residual: Whether items have residuals; without them they all stand at their text's place.
     """
 
     text_vectors: Tensor
 
-    def __init__(self, text_vectors: NDArray[np.float32], dim: int) -> None:
+    def __init__(self, text_vectors: NDArray[np.float32], dim: int, residual: bool = True) -> None:
         super().__init__()
         self.register_buffer("text_vectors", torch.from_numpy(text_vectors), persistent=False)
         self.projection = whitening(self.text_vectors, dim)
-        self.residual = nn.Parameter(torch.randn(len(text_vectors), dim) * 0.02)
+        # Drawn in either case, so that what is drawn next doesn't depend on it.
+        start = torch.randn(len(text_vectors), dim) * 0.02
+        self.residual = nn.Parameter(start * residual, requires_grad=residual)
 
-    def forward(self, cold_share: float = 0.0) -> Tensor:
+    def forward(self, warm: Tensor | None = None, text_vectors: Tensor | None = None) -> Tensor:
         """Unit vectors of all items, float [items, dim].
 
         Args:
-            cold_share: Share of items, drawn anew, that lose their residual in this pass, so that the text
-                alone stays good for ranking.
+            warm: Bool [items]: those that keep their residual; the text alone of the others must do, and so stays good
+                for ranking. All keep it by default.
+            text_vectors: Vectors to stand in for the table's own.
         """
         residual: Tensor = self.residual
-        if cold_share > 0:
-            residual = residual * (torch.rand(len(residual), 1) >= cold_share)
-        return F.normalize(self.read(self.text_vectors) + residual, dim=-1)
+        if warm is not None:
+            residual = residual * warm[:, None]
+        read = self.read(self.text_vectors if text_vectors is None else text_vectors)
+        return F.normalize(read + residual, dim=-1)
 
     def read(self, text_vectors: Tensor) -> Tensor:
         """Unit vectors of texts alone, float [texts, dim]."""

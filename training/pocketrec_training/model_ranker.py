@@ -1,4 +1,4 @@
-"""Rank with the PyTorch model, by the very steps of the runtime: what quantisation and export are measured against."""
+"""Rank with the PyTorch model, by the very steps of the runtime, or with one of its sources alone."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketrec.index import VectorIndex
+from pocketrec.index import Mask, VectorIndex
+from pocketrec.neighbours import Neighbours
+from pocketrec.votes import Votes
 from pocketrec_export.model import Model
 from pocketrec_training.scorer_training import Cases, Retriever
-from pocketrec_training.tower_training import user_vectors
+from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
 
 Rows = NDArray[np.int32]
 
@@ -30,24 +32,26 @@ class ModelRanker:
         )
         self._by_popularity = np.argsort(-model.popularity, kind="stable").astype(np.int32)
 
-    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False) -> Rows:
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """Rows of the k best items for each history, int32 [histories, k], best first; -1 where there are fewer.
 
         Args:
             histories: Item rows, oldest first; an empty one is ranked by popularity.
             k: Length of each ranking.
             allow_seen: Whether items of the history may appear.
+            among: Mask of the items that may appear; all by default.
         """
         model = self._model
         users = user_vectors(model.user, torch.from_numpy(model.vectors), histories, model.card.tower.history).numpy()
         vectors = torch.from_numpy(model.vectors)
         ranked = np.full((len(histories), k), -1, np.int32)
-        lists = self._retriever.lists(Cases(users, list(histories), []), allow_seen, at_least=k)
+        lists = self._retriever.lists(Cases(users, list(histories), []), allow_seen, at_least=k, allowed=among)
         for line, (rows, table) in enumerate(lists):
             if len(histories[line]):
                 best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
             else:
-                best = self._by_popularity[:k]
+                kept = slice(None) if among is None else among[self._by_popularity]
+                best = self._by_popularity[kept][:k]
             ranked[line, : len(best)] = best
         return ranked
 
@@ -56,3 +60,48 @@ class ModelRanker:
         """Places of candidates, best first."""
         scores = self._model.scorer(torch.from_numpy(user)[None], vectors[None], torch.from_numpy(table)[None])[0]
         return np.argsort(-scores.numpy(), kind="stable")
+
+
+class TowerRanker:
+    """The tower alone, by inner product over the whole catalogue.
+
+    Args:
+        model: A trained model.
+        width: Leading components of the vectors that count; all by default.
+    """
+
+    def __init__(self, model: Model, width: int | None = None) -> None:
+        self._model, self._width = model, width
+
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
+        """As `ModelRanker.rank`."""
+        model = self._model
+        vectors, history = torch.from_numpy(model.vectors), model.card.tower.history
+        return rank_by_tower(
+            model.user, vectors, histories, history, k, allow_seen=allow_seen, among=among, width=self._width
+        )
+
+
+class VoteRanker:
+    """Neighbours or followers alone, by their votes.
+
+    Args:
+        weights: Between items.
+        history: Newest items of a history that vote.
+    """
+
+    def __init__(self, weights: Neighbours, history: int) -> None:
+        self._weights, self._history = weights, history
+
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
+        """As `ModelRanker.rank`; -1 where fewer items have votes."""
+        ranked = np.full((len(histories), k), -1, np.int32)
+        wanted = np.ones(len(self._weights), np.bool_) if among is None else among.copy()
+        for line, rows in enumerate(histories):
+            votes = Votes.of(rows[-self._history :], [self._weights])
+            before = wanted[rows]
+            wanted[rows] = before & allow_seen
+            best = votes.best(0, k, wanted)
+            wanted[rows] = before
+            ranked[line, : len(best)] = best[np.argsort(-votes.at(best)[0], kind="stable")]
+        return ranked

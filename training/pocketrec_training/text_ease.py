@@ -14,9 +14,11 @@ from typing import Annotated
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from msgspec import Meta
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags_array, vstack
+from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
@@ -30,7 +32,9 @@ class NeighbourConfig(Config, frozen=True, kw_only=True):
     regularisation: Annotated[float, Meta(gt=0)] = 100.0
     """lambda: larger trusts single co-occurrences less."""
     text_weight: Annotated[float, Meta(ge=0)] = 2.0
-    """a: how much a shared word counts against a shared user; 0 leaves text out."""
+    """a: how much a shared word counts against a shared user; 0 leaves words out."""
+    vector_weight: Annotated[float, Meta(ge=0)] = 0.0
+    """b: how much the encoder's view of likeness counts; 0 leaves it out."""
     length_exponent: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """A user's row is scaled by its length to minus this power; 0.5 suits baskets of very different sizes."""
     per_item: Annotated[int, Meta(ge=1)] = 64
@@ -53,12 +57,18 @@ def word_matrix(texts: Sequence[str], max_share: float = 0.2) -> csr_matrix:
     return csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(kept), len(texts)))
 
 
-def fit_neighbours(histories: Sequence[NDArray[np.int32]], texts: Sequence[str], config: NeighbourConfig) -> Neighbours:
+def fit_neighbours(
+    histories: Sequence[NDArray[np.int32]],
+    texts: Sequence[str],
+    vectors: NDArray[np.float32],
+    config: NeighbourConfig,
+) -> Neighbours:
     """Fit the weights and keep the strongest of each item.
 
     Args:
         histories: Item rows of each user.
         texts: Text of each item of the catalogue, by row.
+        vectors: The encoder's, of the same texts [items, width].
         config: Regularisation, weight of text, truncation.
 
     Returns:
@@ -66,13 +76,32 @@ def fit_neighbours(histories: Sequence[NDArray[np.int32]], texts: Sequence[str],
     """
     stacked = vstack([_taken(histories, len(texts), config.length_exponent), config.text_weight * word_matrix(texts)])
     if len(texts) <= config.max_items:
-        return truncated(ease(stacked.tocsr(), config.regularisation), config.per_item)
+        prior = config.vector_weight**2 * likeness(vectors) if config.vector_weight else None
+        return truncated(ease(stacked.tocsr(), config.regularisation, prior), config.per_item)
     return _cosine_neighbours(stacked.tocsc(), config)
 
 
-def ease(matrix: csr_matrix, regularisation: float) -> NDArray[np.float32]:
-    """EASE weights, dense float32 [items, items]; row i holds what an i in the history says about every item."""
+def likeness(vectors: NDArray[np.float32]) -> Tensor:
+    """How alike items are to the encoder: float [items, items], each row's square sum that of one shared word.
+
+    Every dimension of the vectors is one more user, who "took" each item by so much. Vectors of one domain share a
+    large common part, which says nothing: it is taken off.
+    """
+    centred = torch.from_numpy(vectors - vectors.mean(axis=0))
+    return F.normalize(centred, dim=1) @ F.normalize(centred, dim=1).T
+
+
+def ease(matrix: csr_matrix, regularisation: float, prior: Tensor | None = None) -> NDArray[np.float32]:
+    """EASE weights, dense float32 [items, items]; row i holds what an i in the history says about every item.
+
+    Args:
+        matrix: Users x items.
+        regularisation: lambda.
+        prior: Added to the Gram matrix [items, items].
+    """
     gram = torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
+    if prior is not None:
+        gram += prior
     gram.diagonal().add_(regularisation)
     precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
     weights = precision.div_(-precision.diagonal().clone()[None, :])
@@ -84,7 +113,7 @@ def truncated(weights: NDArray[np.float32], per_item: int, decay: float = 1.0) -
     """Keep the `per_item` weights of largest size in each row of a dense table."""
     count = min(per_item, weights.shape[1] - 1)
     if count < 1:
-        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay)
+        return Neighbours.none(len(weights))
     strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
     kept = np.take_along_axis(weights, strongest, axis=1)
     rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]

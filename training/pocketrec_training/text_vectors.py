@@ -55,7 +55,7 @@ def text_vectors(
     path = cache_folder() / "vectors" / f"{name}.npy"
     vectors = _cached(path, len(distinct))
     if vectors is None:
-        vectors = _encode(distinct, encoder, pooling, max_tokens, what)
+        vectors = encode_texts(distinct, TextModel.open(encoder, pooling, max_tokens), encoder, max_tokens, what)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, _npy(vectors))
     place = {text: i for i, text in enumerate(distinct)}
@@ -74,9 +74,19 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def _encode(texts: list[str], encoder: Path, pooling: Pooling, max_tokens: int, what: str) -> NDArray[np.float32]:
-    model = TextModel.open(encoder, pooling, max_tokens)
-    tokenizer = open_tokenizer(encoder, max_tokens)
+def encode_texts(
+    texts: Sequence[str], model: TextModel, folder: Path, max_tokens: int, what: str
+) -> NDArray[np.float32]:
+    """Unit vectors of texts by a language model in memory, float32 [texts, width], not cached.
+
+    Args:
+        texts: Any texts.
+        model: The language model.
+        folder: With its tokenizer.
+        max_tokens: Longer texts are cut.
+        what: What is encoded, for the progress bar.
+    """
+    tokenizer = open_tokenizer(folder, max_tokens)
     vocabulary = int(model.config.vocab_size)
     vectors = np.zeros((len(texts), model.width), np.float32)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # batches of like length waste no padding
@@ -87,7 +97,7 @@ def _encode(texts: list[str], encoder: Path, pooling: Pooling, max_tokens: int, 
             ids = torch.tensor([token.ids or [0] for token in tokens])
             mask = torch.tensor([token.attention_mask or [1] for token in tokens])
             if int(ids.max()) >= vocabulary:
-                raise ModelError(f"{encoder}: tokenizer.json gives token {int(ids.max())}, the model has {vocabulary}")
+                raise ModelError(f"{folder}: tokenizer.json gives token {int(ids.max())}, the model has {vocabulary}")
             mask[:, 0] = 1  # a text without tokens reads as token 0, as the runtime has it
             vectors[batch] = model(ids, mask).numpy()
             shown.advance(len(batch))

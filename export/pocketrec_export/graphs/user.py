@@ -30,6 +30,8 @@ class TowerConfig(Config, frozen=True, kw_only=True):
     """Width of the feed-forward layers."""
     history: Annotated[int, Meta(ge=1)] = 50
     """Newest items that are read."""
+    positions: bool = True
+    """Whether the order of a history counts; baskets have none."""
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.4
 
 
@@ -51,6 +53,7 @@ class UserTower(nn.Module):
         self.kinds = nn.Embedding(3, dim)
         nn.init.normal_(self.kinds.weight, std=0.02)
         self.scale = dim**0.5
+        self.history, self.positions = config.history, config.positions
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(dim, config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim)
@@ -102,7 +105,7 @@ class Block(nn.Module):
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
-        self.distance_bias = nn.Parameter(torch.zeros(config.heads, config.history + 2))
+        self.distance_bias = nn.Parameter(torch.zeros(config.heads, config.history + 2), requires_grad=config.positions)
         places = torch.arange(config.history + 2)
         distances = places[:, None] - places[None, :]
         self.register_buffer("distances", distances.clamp(min=0), persistent=False)
@@ -126,7 +129,7 @@ class Block(nn.Module):
 
     def _split(self, states: Tensor, heads: int) -> Tensor:
         """[batch, length, heads * width] to [batch, heads, length, width]."""
-        return states.reshape(states.shape[0], -1, heads, self.width).transpose(1, 2)
+        return states.reshape(states.shape[0], states.shape[1], heads, self.width).transpose(1, 2)
 
     def _bias(self, length: int, last_only: bool) -> Tensor:
         """By distance, with the future out of reach: float [heads, length or 1, length]."""

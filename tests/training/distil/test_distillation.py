@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_student(nano, teacher, shop, tmp_path):
 
 def test_a_static_student_trains_exports_and_runs_like_any_encoder(nano, shop, toy_config, tmp_path):
     folder, _ = nano
-    train(shop, tmp_path / "model", replace(toy_config, encoder=str(folder)), seed=0)
+    train(shop, tmp_path / "model", replace(toy_config, encoder=replace(toy_config.encoder, folder=str(folder))), seed=0)
     exported = export(tmp_path / "model", tmp_path / "bundle", ExportConfig())
     assert exported.differences["encoder"] < TOLERANCE
     model, recommender = Model.load(tmp_path / "model"), Recommender.load(tmp_path / "bundle")

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import msgspec
+import numpy as np
 import pytest
 from made_data import dataset_of, save_dataset, two_worlds
 
@@ -9,7 +10,7 @@ from pocketrec.config import load_config
 from pocketrec.errors import DataError, ModelError
 from pocketrec_export.model import ModelCard
 from pocketrec_training.dataset import Dataset, dataset_digest
-from pocketrec_training.evaluate.cross_validation import cross_validate
+from pocketrec_training.evaluate.cross_validation import cross_validate, evaluate_origins
 from pocketrec_training.evaluate.evaluation import evaluate
 from pocketrec_training.evaluate.report import EvaluationOptions
 from pocketrec_training.train import TrainConfig, train
@@ -83,6 +84,22 @@ def test_cross_validation_tests_every_user_once(folders):
     result = cross_validate(folders / "dataset", FAST, 3)
     assert result.notes["cases"] == "60"
     assert result.notes["split"].startswith("3 folds by user")
+    assert result.metrics["ndcg@10"] > result.baselines["popularity"]["ndcg@10"]
+
+
+def test_origins_are_measured_together_and_each(tmp_path):
+    histories = [rows.tolist() for rows in two_worlds(users=60, items=40, length=12)]
+    times = [[10 * step + user % 10 for step in range(12)] for user in range(60)]
+    save_dataset(dataset_of(histories, 40, times), tmp_path / "dataset")
+    result = evaluate_origins(tmp_path / "dataset", FAST, 2)
+    assert result.notes["split"].startswith("rolling-origin")
+    assert result.notes["origins"] == "1970-01-01, 1970-01-01"
+    cases = dict(part.rsplit(" ", 1) for part in result.notes["cases by slice"].split(", "))
+    counts = [int(cases[f"origin-{number}"]) for number in (1, 2)]
+    assert sum(counts) == int(result.notes["cases"]) > 60
+    for figures in (result.metrics, result.baselines["ease"]):
+        each = [figures[f"origin-{number}/ndcg@10"] for number in (1, 2)]
+        assert figures["ndcg@10"] == pytest.approx(np.average(each, weights=counts))
     assert result.metrics["ndcg@10"] > result.baselines["popularity"]["ndcg@10"]
 
 

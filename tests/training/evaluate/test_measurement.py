@@ -3,8 +3,9 @@ import pytest
 from made_data import dataset_of, two_worlds
 
 from pocketrec_training.evaluate.figures import Figures, measure_all
+from pocketrec_training.evaluate.folds import folds
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
-from pocketrec_training.evaluate.splits import folds, leave_last_out
+from pocketrec_training.evaluate.splits import leave_last_out
 
 ITEMS = 20
 
@@ -15,10 +16,10 @@ class Oracle:
     def __init__(self, held_out, share=1.0):
         self.held_out, self.share = held_out, share
 
-    def rank(self, histories, k, allow_seen=False):
+    def rank(self, histories, k, allow_seen=False, among=None):
         random = np.random.default_rng(0)
         ranked = np.full((len(histories), k), -1, np.int32)
-        for case, target in enumerate(self.held_out.targets):
+        for case, target in enumerate(self.held_out.targets[: len(histories)]):
             if random.random() < self.share:
                 ranked[case, 0] = target[0]
         return ranked
@@ -76,6 +77,16 @@ def test_folds_join_to_all_their_cases():
     assert joined.metrics()["ndcg@10"] == pytest.approx(0.5)
 
 
+def test_parts_are_slices_when_they_are_named_and_users_stay_one():
+    part = Yardstick.of(leave_last_out(dataset_of([rows.tolist() for rows in two_worlds()], ITEMS)), np.eye(ITEMS))
+    one, two = (Measurement.of(Oracle(part.held_out, share), part) for share in (1.0, 0.0))
+    joined = Measurement.joined([one, two, one], ["origin-1", "origin-2", "origin-3"])
+    metrics = joined.metrics()
+    assert [metrics[f"origin-{number}/ndcg@10"] for number in (1, 2, 3)] == [1, 0, 1]
+    # Each user has 1, 0 and 1: whoever is drawn, the mean is the same.
+    assert joined.intervals(0)["ndcg@10"] == pytest.approx((2 / 3, 2 / 3))
+
+
 def test_figures_stand_under_their_keys(split, yardstick):
     subjects = measure_all([("bundle", Oracle(split.test, 0.9)), ("model", Oracle(split.test, 0.9))], yardstick)
     baselines = measure_all([("ease", Oracle(split.test, 0.2))], yardstick)
@@ -88,4 +99,29 @@ def test_figures_stand_under_their_keys(split, yardstick):
     assert figures.intervals["over/model/relative/ndcg@10"] == (0, 0)
     assert {"ndcg@10", "model/ndcg@10", "ease/ndcg@10"} <= set(figures.intervals)
     assert figures.notes["subject"] == "bundle"
-    assert "model 1," in figures.notes["p of equal means"]
+    assert figures.metrics["over/model/p"] == figures.metrics["over/model/bootstrap_p"] == 1
+    assert figures.metrics["over/ease/p"] < 0.05
+    assert figures.metrics["over/ease/effect"] > 0
+
+
+def test_cold_items_are_ranked_by_themselves_too():
+    histories = [rows.tolist() for rows in two_worlds()]
+    split = leave_last_out(dataset_of([*histories, [0, 1, 2, ITEMS], [3, 4, 5, ITEMS + 1]], ITEMS + 2))
+    yardstick = Yardstick.of(split, np.eye(ITEMS + 2, dtype=np.float32))
+
+    class ByRow:
+        def rank(self, histories, k, allow_seen=False, among=None):
+            rows = np.arange(ITEMS + 2) if among is None else np.flatnonzero(among)
+            ranked = np.full((len(histories), k), -1, np.int32)
+            ranked[:, : len(rows[:k])] = rows[:k]
+            return ranked
+
+    measured = Measurement.of(ByRow(), yardstick)
+    metrics = measured.metrics()
+    assert measured.slices["cold"].sum() == 2
+    assert metrics["cold/ndcg@10"] == 0
+    assert metrics["cold/ndcg@10/among-cold"] == pytest.approx((1 + 1 / np.log2(3)) / 2)
+    assert "ndcg@10/among-cold" not in metrics
+    assert "head/ndcg@10/among-cold" not in metrics
+    low, high = measured.intervals(0)["cold/ndcg@10/among-cold"]
+    assert low <= metrics["cold/ndcg@10/among-cold"] <= high

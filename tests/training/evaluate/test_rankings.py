@@ -113,3 +113,18 @@ def test_paired_bootstrap_of_a_ranking_with_itself_is_nothing():
 def test_pairs_of_different_users_are_refused():
     with pytest.raises(ValueError, match="same users"):
         paired_bootstrap(np.zeros(3), np.zeros(4))
+
+
+def test_cases_of_a_user_are_drawn_together():
+    """Ten copies of each case are no ten cases: the interval stays as wide, and the mean what it is."""
+    values = np.random.default_rng(1).random((80, 2))
+    copies, whose = np.repeat(values, 10, axis=0), np.repeat(np.arange(80, dtype=np.int32), 10)
+    np.testing.assert_allclose(bootstrap_means(copies, 50, whose=whose), bootstrap_means(values, 50))
+    wrong = np.ptp(bootstrap_means(copies, 50), axis=0)
+    assert np.all(wrong < 0.6 * np.ptp(bootstrap_means(values, 50), axis=0))
+
+
+def test_users_with_more_cases_weigh_more():
+    values, whose = np.array([[1.0], [1.0], [1.0], [0.0]]), np.array([5, 5, 5, 2], dtype=np.int32)
+    means = bootstrap_means(values, 400, whose=whose)
+    assert set(np.unique(means)) == {0.0, 0.75, 1.0}

@@ -20,7 +20,7 @@ def test_cases_fall_into_the_slices_they_were_made_for():
         histories=[np.zeros(length, np.int32) for length in lengths],
         targets=[rows_of(0), rows_of(1), rows_of(2), rows_of(2, 1)],
     )
-    found = {name: mask.tolist() for name, mask in slices(held_out, popularity).items()}
+    found = {name: mask.tolist() for name, mask in slices(held_out, popularity, popularity == 0).items()}
     assert found == {
         "head": [True, False, False, False],
         "tail": [False, True, True, True],

@@ -6,7 +6,14 @@ from made_data import dataset_of
 
 from pocketrec.errors import DataError
 from pocketrec_training.dataset import dataset_digest
-from pocketrec_training.evaluate.splits import folds, global_time, last_basket, leave_last_out, make_split
+from pocketrec_training.evaluate.splits import (
+    COLD_SHARE,
+    cold_items,
+    global_time,
+    last_basket,
+    leave_last_out,
+    make_split,
+)
 
 HISTORIES = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=8), min_size=1, max_size=8)
 DATED = st.lists(
@@ -121,9 +128,73 @@ def test_baskets_need_times():
         make_split(dataset_of([[1, 2, 3]], 4), "last-basket")
 
 
+def crowd(items=40, users=60, length=6, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.choice(items, length, replace=False).tolist() for _ in range(users)]
+
+
+@given(st.integers(20, 60), st.integers(0, 1000))
+def test_cold_items_are_learnt_from_by_nobody_and_stay_everywhere_else(items, seed):
+    data = dataset_of(crowd(items, seed=seed), items)
+    try:
+        split = cold_items(data)
+    except DataError:
+        return
+    whole = leave_last_out(data)
+    left_out = {row for rows, all_rows in zip(split.fit, whole.fit, strict=True) for row in set(all_rows) - set(rows)}
+    for rows, all_rows in zip(split.fit, whole.fit, strict=True):
+        assert rows.tolist() == [row for row in all_rows if row not in left_out]
+    assert (lists(split.test.histories), lists(split.test.targets)) == (
+        lists(whole.test.histories),
+        lists(whole.test.targets),
+    )
+    pairs = zip(lists(whole.validation.histories), lists(whole.validation.targets), strict=True)
+    cases = dict(zip(whole.validation.users, pairs, strict=True))
+    kept = zip(split.validation.users, split.validation.histories, split.validation.targets, strict=True)
+    assert all(cases[user] == (history.tolist(), targets.tolist()) for user, history, targets in kept)
+    # Whoever is cold in test was never a target before; that, and nothing else, is missing from validation.
+    cold = set(np.flatnonzero(split.cold(items)))
+    missing = set(whole.validation.users) - set(split.validation.users)
+    assert all(set(cases[user][1]) <= cold for user in missing)
+    assert not cold & {row for rows in (*split.fit, *split.validation.targets) for row in rows}
+    assert cold & {row for rows in split.test.targets for row in rows}
+
+
+def test_a_twentieth_of_the_catalogue_is_cold_in_test_and_as_much_in_validation():
+    data = dataset_of(crowd(items=100, users=400), 100)
+    split = cold_items(data)
+    popularity = split.popularity(100)
+    asked = {row for rows in split.validation.targets for row in rows}
+    cold_in_test = np.flatnonzero(split.cold(100))
+    assert int((popularity == 0).sum()) == 2 * 100 * COLD_SHARE  # with 400 users each item is met
+    assert len(cold_in_test) == 100 * COLD_SHARE
+    assert len(asked & set(np.flatnonzero(popularity == 0))) == 100 * COLD_SHARE
+    share = np.mean([rows[0] in cold_in_test for rows in split.test.targets])
+    assert 0.02 < share < 0.09
+
+
+def test_which_items_are_cold_depends_on_no_order_of_users():
+    histories = crowd()
+    one, other = (cold_items(dataset_of(order, 40)) for order in (histories, histories[::-1]))
+    assert np.array_equal(one.popularity(40), other.popularity(40))
+    assert np.array_equal(one.cold(40), other.cold(40))
+
+
+def test_items_without_interactions_are_not_drawn():
+    split = cold_items(dataset_of(crowd(items=30), 60))
+    assert int((split.popularity(60)[:30] == 0).sum()) == 2 * 3
+
+
+def test_too_little_for_cold_items_is_said():
+    with pytest.raises(DataError, match="3 of 100 items have interactions, too few to hold out 10"):
+        make_split(dataset_of([[0, 1, 2]], 100), "cold-items")
+    with pytest.raises(DataError, match="no user's last interaction is with one of the 1 items"):
+        make_split(dataset_of([[*np.roll(range(20), 1 - last)] for last in range(3)], 20), "cold-items")
+
+
 def test_unknown_split_names_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"'by-luck' is unknown; choose one of leave-last-out, global-time, last-basket"
+        ValueError, match=r"'by-luck' is unknown; choose one of leave-last-out, global-time, last-basket, cold-items"
     ):
         make_split(dataset_of([[1, 2, 3]], 4), "by-luck")
 
@@ -131,24 +202,6 @@ def test_unknown_split_names_the_known_ones():
 def test_users_too_short_for_the_split_are_an_error():
     with pytest.raises(DataError, match="no user has the three interactions"):
         make_split(dataset_of([[1, 2], [3]], 4), "leave-last-out")
-
-
-@given(st.integers(2, 5), st.integers(0, 3))
-def test_each_user_is_tested_in_one_fold_and_learnt_from_in_no_such_fold(k, seed):
-    histories = [[user % 7, 8, 9] for user in range(12)] + [[1]]
-    splits = folds(dataset_of(histories, 10), k, seed)
-    tested = np.concatenate([split.test.users for split in splits])
-    assert sorted(tested.tolist()) == list(range(12))
-    for split in splits:
-        assert all(len(split.fit[user]) == 0 for user in split.test.users)
-        assert not set(split.test.users.tolist()) & set(split.validation.users.tolist())
-        assert all(len(split.fit[user]) == 2 for user in split.validation.users)
-        assert len(split.fit[12]) == 1
-
-
-def test_folds_need_users():
-    with pytest.raises(ValueError, match="choose 2 to 2"):
-        folds(dataset_of([[1, 2]] * 4, 3), 3)
 
 
 def test_digest_names_content_whatever_the_order_of_files():

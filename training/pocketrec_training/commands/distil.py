@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"  cosine to the teacher on {distilled.held_out:,} held-out texts: {distilled.untrained:.3f} untrained, "
         f"{distilled.cosine:.3f} after {distilled.learnt:,} texts"
     )
-    print(f"Train with it: pocketrec train --data {arguments.data} --out MODEL --set encoder={arguments.out}")
+    print(f"Train with it: pocketrec train --data {arguments.data} --out MODEL --set encoder.folder={arguments.out}")
     if arguments.json:
         Result(
             name=distilled.dataset,

@@ -87,7 +87,7 @@ class Distilled(Config, frozen=True, kw_only=True):
 def distil(model: Path, dataset: Dataset, out: Path, config: DistilConfig, seed: int = 0) -> Distilled:
     """Make a student of a model's encoder and write it as a Hugging Face folder.
 
-    Train with it by `pocketrec train --set encoder=FOLDER`.
+    Train with it by `pocketrec train --set encoder.folder=FOLDER`.
 
     Args:
         model: Folder that `train` wrote: its encoder, pooling, template and length of texts are the teacher's.

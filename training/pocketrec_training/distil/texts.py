@@ -7,7 +7,7 @@ import numpy as np
 
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
-from pocketrec_training.sequences import request_texts
+from pocketrec_training.request_texts import title_fragments
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,10 @@ class DomainTexts:
         random = np.random.default_rng(seed)
         order = random.permutation(len(items))
         apart = max(1, round(share * len(items)))
-        each = [(template.render(item), *asked) for item, asked in zip(items, request_texts(items, seed), strict=True)]
+        each = [
+            {template.render(item), *pieces, ", ".join(item.categories)} - {""}
+            for item, pieces in zip(items, title_fragments(items, seed), strict=True)
+        ]
         learn = sorted({text for row in order[apart:] for text in each[row]})
         held_out = sorted({text for row in order[:apart] for text in each[row]} - set(learn))
         if len(learn) > most:

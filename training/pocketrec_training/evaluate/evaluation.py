@@ -18,7 +18,7 @@ from pocketrec_training.evaluate.measurement import Yardstick
 from pocketrec_training.evaluate.ranker import Ranker
 from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.model_ranker import ModelRanker
+from pocketrec_training.model_ranker import ModelRanker, TowerRanker, VoteRanker
 
 
 def evaluate(
@@ -72,7 +72,13 @@ def _subjects(dataset: Dataset, model: Path | None, bundle: Path | None) -> Iter
     if bundle is not None:
         yield "bundle", BundleRanker.load(bundle, [item.id for item in dataset.items])
     if model is not None:
-        yield "model", ModelRanker(Model.load(model))
+        loaded = Model.load(model)
+        yield "model", ModelRanker(loaded)
+        yield "tower", TowerRanker(loaded)
+        for width in loaded.card.slices:
+            yield f"tower-{width}", TowerRanker(loaded, width)
+        yield "neighbours", VoteRanker(loaded.neighbours, loaded.card.tower.history)
+        yield "followers", VoteRanker(loaded.followers, loaded.card.tower.history)
 
 
 def _checked(folder: Path, trained_split: str, trained_digest: str, dataset: Dataset, split: str | None) -> str:

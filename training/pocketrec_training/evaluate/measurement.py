@@ -15,6 +15,8 @@ from pocketrec_training.evaluate.splits import Split
 
 CUTOFFS = (5, 10, 20)
 """Accuracy is measured at these cutoffs, and at the one asked for."""
+AMONG_COLD = "/among-cold"
+"""Ends the keys of rankings of the cold items alone, for cases that ask for one of them; others have 0 there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Yardstick:
     """Number of those users."""
     vectors: NDArray[np.float32]
     """Unit vector of each item's text, by which diversity is measured, [items, d]."""
+    cold: NDArray[np.bool_]
+    """Items that were never met, [items]."""
     at: int
     """Cutoff of slices, coverage, Gini, novelty and diversity."""
 
@@ -40,8 +44,9 @@ class Yardstick:
             raise ValueError(f"can't measure at {at}: choose 1 to {len(vectors)}, the number of items")
         learnt = [np.unique(rows) for rows in split.fit if len(rows)]
         takers = np.bincount(np.concatenate([*learnt, np.zeros(0, np.int32)]), minlength=len(vectors))
-        popularity = split.popularity(len(vectors))
-        return cls(split.test, slices(split.test, popularity), takers.astype(np.int64), len(learnt), vectors, at)
+        cold = split.cold(len(vectors))
+        masks = slices(split.test, split.popularity(len(vectors)), cold)
+        return cls(split.test, masks, takers.astype(np.int64), len(learnt), vectors, cold, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Measurement:
     overall: dict[str, float]
     """Figures that only all cases together have: `coverage@10`, `gini@10`."""
     slices: dict[str, NDArray[np.bool_]]
+    whose: NDArray[np.int32]
+    """User of each case."""
     at: int
 
     @classmethod
@@ -73,6 +80,12 @@ class Measurement:
         if unmasked:
             free = accuracy(ranker.rank(held_out.histories, cutoffs[-1], allow_seen=True), held_out.targets, cutoffs)
             values |= {f"{key}/unmasked": value for key, value in free.items()}
+        asked = np.flatnonzero(yardstick.slices["cold"])
+        alone = ranker.rank([held_out.histories[i] for i in asked], at, among=yardstick.cold)
+        found = accuracy(alone, [held_out.targets[i] for i in asked], [at])
+        for key in (f"ndcg@{at}", f"recall@{at}"):
+            values[key + AMONG_COLD] = np.zeros(len(held_out))
+            values[key + AMONG_COLD][asked] = found[key]
         return cls(
             values=values,
             overall={
@@ -80,46 +93,50 @@ class Measurement:
                 f"gini@{at}": gini(ranked[:, :at], items),
             },
             slices=yardstick.slices,
+            whose=held_out.users,
             at=at,
         )
 
     @classmethod
-    def joined(cls, folds: Sequence["Measurement"]) -> "Measurement":
-        """Folds as one: cases side by side, overall figures averaged."""
-        first = folds[0]
+    def joined(cls, parts: Sequence["Measurement"], labels: Sequence[str] = ()) -> "Measurement":
+        """Folds or origins as one: cases side by side, overall figures averaged; `labels` make each a slice too."""
+        first = parts[0]
+        masks = {key: np.concatenate([part.slices[key] for part in parts]) for key in first.slices}
+        number = np.repeat(np.arange(len(parts)), [len(part.whose) for part in parts])
         return cls(
-            values={key: np.concatenate([fold.values[key] for fold in folds]) for key in first.values},
-            overall={key: float(np.mean([fold.overall[key] for fold in folds])) for key in first.overall},
-            slices={key: np.concatenate([fold.slices[key] for fold in folds]) for key in first.slices},
+            values={key: np.concatenate([part.values[key] for part in parts]) for key in first.values},
+            overall={key: float(np.mean([part.overall[key] for part in parts])) for key in first.overall},
+            slices=masks | {label: number == place for place, label in enumerate(labels)},
+            whose=np.concatenate([part.whose for part in parts]),
             at=first.at,
         )
 
     def metrics(self) -> dict[str, float]:
         """Means over all cases and over each slice that has any, and the overall figures."""
-        figures = {key: float(value.mean()) for key, value in self.values.items()}
+        figures = {key: float(self.values[key].mean()) for key in self._whole()}
         for name, mask in self._filled():
-            figures |= {f"{name}/{key}": float(self.values[key][mask].mean()) for key in self._sliced()}
+            figures |= {f"{name}/{key}": float(self.values[key][mask].mean()) for key in self._sliced(name)}
         return figures | self.overall
 
     def intervals(self, seed: int) -> dict[str, Interval]:
-        """95 % bootstrap intervals over cases, for all that has a value per case."""
-        keys = list(self.values)
-        found = bootstrap_intervals(np.stack([self.values[key] for key in keys], axis=1), seed=seed)
-        intervals = dict(zip(keys, found, strict=True))
+        """95 % bootstrap intervals over users, for all that has a value per case."""
+        keys = self._whole()
+        table = np.stack([self.values[key] for key in keys], axis=1)
+        intervals = dict(zip(keys, bootstrap_intervals(table, seed=seed, whose=self.whose), strict=True))
         for name, mask in self._filled():
-            keys = self._sliced()
-            found = bootstrap_intervals(np.stack([self.values[key][mask] for key in keys], axis=1), seed=seed)
+            keys = self._sliced(name)
+            table = np.stack([self.values[key][mask] for key in keys], axis=1)
+            found = bootstrap_intervals(table, seed=seed, whose=self.whose[mask])
             intervals |= {f"{name}/{key}": pair for key, pair in zip(keys, found, strict=True)}
         return intervals
 
     def _filled(self) -> list[tuple[str, NDArray[np.bool_]]]:
         return [(name, mask) for name, mask in self.slices.items() if mask.any()]
 
-    def _sliced(self) -> list[str]:
-        keys = (
-            f"ndcg@{self.at}",
-            f"recall@{self.at}",
-            f"ndcg@{self.at}/unmasked",
-            f"recall@{self.at}/unmasked",
-        )
+    def _whole(self) -> list[str]:
+        return [key for key in self.values if not key.endswith(AMONG_COLD)]
+
+    def _sliced(self, name: str) -> list[str]:
+        ends = ("", "/unmasked", *([AMONG_COLD] if name == "cold" else []))
+        keys = [f"{metric}@{self.at}{end}" for end in ends for metric in ("ndcg", "recall")]
         return [key for key in keys if key in self.values]

@@ -27,16 +27,17 @@ def head_items(popularity: NDArray[np.int64], share: float = HEAD_SHARE) -> NDAr
     return head & (popularity > 0)
 
 
-def slices(held_out: HeldOut, popularity: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+def slices(held_out: HeldOut, popularity: NDArray[np.int64], cold: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     """Cases by the kind of what they ask for.
 
         head, tail   whether any target is a head item
-        cold         all targets without an interaction to learn from
+        cold         all targets without an interaction that anything was learnt or chosen by
         short, long  histories of at most 5 and of more than 20 interactions
 
     Args:
         held_out: The cases.
         popularity: Interactions with each item that models may learn from, [items].
+        cold: Items that were never met, [items]; see `Split.cold`.
 
     Returns:
         Masks [n] by name; a case can be in several slices or in none.
@@ -47,7 +48,7 @@ def slices(held_out: HeldOut, popularity: NDArray[np.int64]) -> dict[str, NDArra
     return {
         "head": in_head,
         "tail": ~in_head,
-        "cold": np.array([not popularity[rows].any() for rows in held_out.targets], dtype=np.bool_),
+        "cold": np.array([cold[rows].all() for rows in held_out.targets], dtype=np.bool_),
         "short": lengths <= SHORT,
         "long": lengths > LONG,
     }

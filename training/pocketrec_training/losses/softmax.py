@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def full_softmax(users: Tensor, vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
+def full_softmax(
+    users: Tensor, vectors: Tensor, targets: Tensor, temperature: float, dtype: torch.dtype | None = None
+) -> Tensor:
     """Mean of -log softmax_i(u.v_i / temperature) at each user's target.
 
     Args:
@@ -13,8 +15,10 @@ def full_softmax(users: Tensor, vectors: Tensor, targets: Tensor, temperature: f
         vectors: Float [items, dim], unit rows: the whole catalogue.
         targets: Int64 [cases]: row of the item that came next.
         temperature: Cosines lie in [-1, 1]; divided by this they can say "certain".
+        dtype: Of the logits, by far the largest array of training; that of `users` by default.
     """
-    return F.cross_entropy(users @ vectors.T / temperature, targets)
+    kind = dtype or users.dtype
+    return F.cross_entropy((users / temperature).to(kind) @ vectors.to(kind).T, targets).to(users.dtype)
 
 
 def sampled_softmax(

@@ -68,8 +68,8 @@ REQUIRED = {
     "queries": ("query_id", "text"),
     "qrels": ("query_id", "item_id"),
 }
-_OPEN = ("items", "users")
-"""Tables that take further columns, as attributes."""
+_OPEN = ("items", "users", "interactions")
+"""Tables that take further columns: all there are as attributes, of interactions those that are named."""
 
 
 @dataclass(frozen=True, slots=True)

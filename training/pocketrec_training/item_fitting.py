@@ -1,0 +1,182 @@
+"""Fit item vectors and the user side of a model, in one space: by tower and text, or by factorisation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pocketrec.items import Item
+from pocketrec.newcomers import settled
+from pocketrec.text import TextTemplate
+from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.pretrained import Pooling
+from pocketrec_export.graphs.user import TowerConfig, UserTower
+from pocketrec_training.context import Contexts
+from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
+from pocketrec_training.evaluate.splits import Split
+from pocketrec_training.factorisation import FactorisationConfig, fit_factors
+from pocketrec_training.item_table import ItemTable
+from pocketrec_training.lessons import Lessons
+from pocketrec_training.request_texts import RequestTexts, RequestVectors
+from pocketrec_training.text_vectors import encode_texts, text_vectors
+from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What there is to read, and by which language model."""
+
+    folder: Path
+    pooling: Pooling
+    items: list[Item]
+    template: TextTemplate
+    requests: RequestTexts
+
+    @property
+    def texts(self) -> list[str]:
+        """Of each item."""
+        return [self.template.render(item) for item in self.items]
+
+    def item_vectors(self, max_tokens: int) -> NDArray[np.float32]:
+        """Of each item's text, by the model as it came: float32 [items, width]."""
+        return text_vectors(self.texts, self.folder, self.pooling, max_tokens, "Reading items")
+
+    def request_vectors(self, max_tokens: int) -> RequestVectors:
+        """Of requests, by the model as it came."""
+        return self.requests.read(
+            lambda texts: text_vectors(texts, self.folder, self.pooling, max_tokens, "Reading requests")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Item and user side of a model, in one space of unit vectors."""
+
+    text_model: TextModel
+    projection: nn.Linear
+    user: UserTower | FactorisationTower
+    vectors: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    read: NDArray[np.float32]
+    """Vectors of the items' texts, before the projection [items, width]."""
+    requests: RequestVectors
+    """As the language model reads them now."""
+
+
+class _Config(Protocol):
+    """The part of a `TrainConfig` that is read here."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def encoder(self) -> EncoderConfig: ...
+    @property
+    def training(self) -> TowerTrainingConfig: ...
+    @property
+    def factorisation(self) -> FactorisationConfig: ...
+
+
+def fit_tower(
+    source: Source,
+    split: Split,
+    contexts: Contexts,
+    config: _Config,
+    shape: TowerConfig,
+    seed: int,
+    checkpoint: Path | None,
+    after_epoch: AfterEpoch,
+) -> Fitted:
+    """Train items and tower on the frozen encoder, then the encoder with them if the config says so.
+
+    Args:
+        source: Texts and language model.
+        split: What to learn from.
+        contexts: What is known of each event.
+        config: Of the training.
+        shape: Of the tower.
+        seed: Of everything random.
+        checkpoint: Folder to resume from, and to write to.
+        after_epoch: Told how the first stage goes; may raise to end it.
+    """
+    reading = config.encoder
+    requests = source.request_vectors(reading.max_tokens)
+    lessons = Lessons.of(split, contexts, requests)
+    torch.manual_seed(seed)
+    table = ItemTable(source.item_vectors(reading.max_tokens), config.dim, config.training.residual)
+    tower = UserTower(config.dim, shape)
+    first, second = (None if checkpoint is None else checkpoint / name for name in ("tower.pt", "encoder.pt"))
+    train_tower(table, tower, lessons, config.training, seed, checkpoint=first, after_epoch=after_epoch)
+    text_model = TextModel.open(source.folder, source.pooling, reading.max_tokens)
+    if reading.tune != "none":
+        text_model = tune_encoder(
+            text_model,
+            source.folder,
+            source.items,
+            source.template,
+            table,
+            tower,
+            lessons,
+            reading,
+            config.training,
+            seed,
+            second,
+        )
+        tuned = text_model
+        requests = source.requests.read(
+            lambda texts: encode_texts(texts, tuned, source.folder, reading.max_tokens, "Reading requests")
+        )
+    known = split.popularity(len(source.items)) > 0
+    with torch.no_grad():
+        table.residual[torch.from_numpy(~known)] = 0  # never learnt: what is there is the random start
+        vectors = table().numpy()
+        vectors[~known] = settled(vectors[~known], vectors, known)
+        return Fitted(
+            text_model,
+            table.projection,
+            tower,
+            vectors,
+            table.residual.detach().numpy(),
+            table.text_vectors.numpy(),
+            requests,
+        )
+
+
+def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) -> Fitted:
+    """Factors from behaviour alone; a ridge regression from text to factors places cold items and queries.
+
+    The mapping is that of Gantner et al. 2010 ("Learning attribute-to-feature mappings for cold-start
+    recommendations"), from text vectors instead of attributes.
+    """
+    items = torch.from_numpy(source.item_vectors(config.encoder.max_tokens))
+    cold = torch.from_numpy(split.popularity(len(items)) == 0)
+    factors = fit_factors(split.fit, len(items), config.dim - 1, config.factorisation, seed).items
+    tower = FactorisationTower.of_factors(factors, config.factorisation.regularisation, config.factorisation.confidence)
+    unit = tower.unit_vectors(factors)
+    projection = _ridge(items, unit, ~cold)
+    with torch.no_grad():
+        read = F.normalize(projection(items), dim=-1)
+    placed = torch.where(cold[:, None], read, unit)
+    residual, vectors, known = (placed - read).numpy(), placed.numpy(), ~cold.numpy()
+    vectors[~known] = settled(vectors[~known], vectors, known)
+    text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
+    requests = source.request_vectors(config.encoder.max_tokens)
+    return Fitted(text_model, projection, tower, vectors, residual, items.numpy(), requests)
+
+
+def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:
+    """Linear map with bias, least squares with a penalty on the weights, over the known rows."""
+    x, y = inputs[known], targets[known]
+    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    gram = (x - x_mean).T @ (x - x_mean) + penalty * torch.eye(x.shape[1])
+    weights = torch.linalg.solve(gram, (x - x_mean).T @ (y - y_mean))
+    projection = nn.Linear(inputs.shape[1], targets.shape[1])
+    with torch.no_grad():
+        projection.weight.copy_(weights.T)
+        projection.bias.copy_(y_mean - x_mean @ weights)
+    return projection
