@@ -35,7 +35,10 @@ COMMANDS = {
         "pocketrec_training.commands.tune", "search for the settings that rank best", "tune", (*_TRAINING, "optuna")
     ),
     "distil": _Entry(
-        "pocketrec_training.commands.distil", "make a small encoder of a model's large one", "training", _TRAINING
+        "pocketrec_training.commands.distil",
+        "put a small encoder in a model's large one's place",
+        "training",
+        _TRAINING,
     ),
     "export": _Entry(
         "pocketrec_export.commands.export",

@@ -1,4 +1,4 @@
-"""A student comes near its teacher, on texts it never saw, and goes through the line like any encoder."""
+"""A student comes near its teacher, on texts it never saw, takes its place, and runs like any encoder."""
 
 import dataclasses
 import json
@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from made_data import save_dataset
 from msgspec.structs import replace
 from text_models import SHAPES
 from torch import nn
@@ -15,8 +14,10 @@ from torch import nn
 from pocketrec import Recommender
 from pocketrec.cli import main
 from pocketrec.encoder import TextEncoder
-from pocketrec.errors import ModelError
+from pocketrec.errors import ConfigError, ModelError
+from pocketrec.newcomers import settled
 from pocketrec.text import TextTemplate
+from pocketrec_export.exchange import export_encoder
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.static import StaticEmbedding
@@ -24,10 +25,11 @@ from pocketrec_export.model import Model
 from pocketrec_export.routes.torch_exporter import export_graph
 from pocketrec_export.shapes import TOLERANCE
 from pocketrec_training.distil.distillation import DistilConfig, Distilled, NanoConfig, TinyConfig, distil
+from pocketrec_training.distil.replacement import on_axes, with_student
 from pocketrec_training.distil.static import principal_axes
 from pocketrec_training.distil.student import shallower
 from pocketrec_training.distil.texts import DomainTexts
-from pocketrec_training.text_vectors import open_tokenizer, text_vectors
+from pocketrec_training.text_vectors import encode_texts, open_tokenizer, text_vectors
 from pocketrec_training.train import train
 
 TINY = DistilConfig(size="tiny", held_out=0.2, tiny=TinyConfig(layers=2, epochs=20, rate=2e-3, batch=8))
@@ -46,9 +48,9 @@ def teacher(toy_model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def nano(teacher, shop, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nano") / "encoder"
-    return folder, distil(teacher, shop, folder, NANO)
+def nano(teacher, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nano") / "model"
+    return folder, distil(teacher, folder, NANO)
 
 
 def mean_cosine(student, teacher, texts):
@@ -59,16 +61,16 @@ def mean_cosine(student, teacher, texts):
 
 @pytest.mark.parametrize("pruned", [False, True])
 def test_a_shallower_student_comes_near_its_teacher_on_texts_it_never_saw(teacher, shop, tmp_path, pruned):
-    distilled = distil(teacher, shop, tmp_path / "tiny", replace(TINY, prune_vocabulary=pruned))
+    distilled = distil(teacher, tmp_path / "tiny", replace(TINY, prune_vocabulary=pruned))
     assert distilled.held_out > 10
     assert distilled.untrained < 0.5
     assert distilled.cosine > 0.9
     assert distilled.weights < distilled.teacher_weights
-    student = TextModel.open(tmp_path / "tiny")
+    student = TextModel.open(tmp_path / "tiny" / "encoder")
     assert student.config.num_hidden_layers == 2
     assert student.pooling == Model.load(teacher).card.pooling
     texts = DomainTexts.of(shop.items, TextTemplate(), TINY.held_out, TINY.texts, seed=0).held_out
-    measured = mean_cosine(tmp_path / "tiny", teacher / "encoder", texts)
+    measured = mean_cosine(tmp_path / "tiny" / "encoder", teacher / "encoder", texts)
     assert measured == pytest.approx(distilled.cosine, abs=1e-5)
 
 
@@ -76,23 +78,25 @@ def test_a_static_student_comes_near_its_teacher_on_texts_it_never_saw(nano):
     folder, distilled = nano
     assert distilled.cosine > distilled.untrained + 0.02
     assert distilled.cosine > 0.97
-    assert msgspec.json.decode((folder / "distilled.json").read_bytes(), type=Distilled) == distilled
-    assert json.loads((folder / "config.json").read_text())["architectures"] == ["StaticEmbedding"]
-    assert TextModel.open(folder).width == 16
+    assert msgspec.json.decode((folder / "encoder" / "distilled.json").read_bytes(), type=Distilled) == distilled
+    assert json.loads((folder / "encoder" / "config.json").read_text())["architectures"] == ["StaticEmbedding"]
+    assert TextModel.open(folder / "encoder").width == 16
 
 
-def test_the_same_seed_gives_the_same_student(nano, teacher, shop, tmp_path):
+def test_the_same_seed_gives_the_same_student(nano, teacher, tmp_path):
     folder, _ = nano
-    distil(teacher, shop, tmp_path / "again", NANO)
-    for name in ("model.safetensors", "tokenizer.json", "distilled.json"):
+    distil(teacher, tmp_path / "again", NANO)
+    for name in ("encoder/model.safetensors", "encoder/tokenizer.json", "encoder/distilled.json", "vectors.npy"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
-    distil(teacher, shop, tmp_path / "again", NANO, seed=1)
-    assert (tmp_path / "again" / "model.safetensors").read_bytes() != (folder / "model.safetensors").read_bytes()
+    distil(teacher, tmp_path / "again", NANO, seed=1)
+    weights = "encoder/model.safetensors"
+    assert (tmp_path / "again" / weights).read_bytes() != (folder / weights).read_bytes()
 
 
 def test_a_static_student_trains_exports_and_runs_like_any_encoder(nano, shop, toy_config, tmp_path):
-    folder, _ = nano
-    train(shop, tmp_path / "model", replace(toy_config, encoder=replace(toy_config.encoder, folder=str(folder))), seed=0)
+    folder = nano[0] / "encoder"
+    reading = replace(toy_config.encoder, folder=str(folder))
+    train(shop, tmp_path / "model", replace(toy_config, encoder=reading), seed=0)
     exported = export(tmp_path / "model", tmp_path / "bundle", ExportConfig())
     assert exported.differences["encoder"] < TOLERANCE
     model, recommender = Model.load(tmp_path / "model"), Recommender.load(tmp_path / "bundle")
@@ -106,6 +110,59 @@ def test_a_static_student_trains_exports_and_runs_like_any_encoder(nano, shop, t
         assert np.abs(runtime.encode_one(text) - expected).max() < 1e-5
         assert recommender.encode([text])[0] @ expected > 0.9  # int8, of vectors that lie in a narrow cone
     assert {line.id.split("-")[0] for line in recommender.recommend(query="blue", k=5)} == {"blue"}
+
+
+def test_a_distilled_model_answers_histories_as_before_and_reads_nearly_alike(nano, teacher, tmp_path):
+    before, after = Model.load(teacher), Model.load(nano[0])
+    assert np.array_equal(after.vectors, before.vectors)
+    assert after.card.encoder == f"{before.card.encoder}-nano"
+    for folder in (teacher, nano[0]):
+        export(folder, tmp_path / folder.parent.name, ExportConfig())
+    old, new = (Recommender.load(tmp_path / folder.parent.name) for folder in (teacher, nano[0]))
+    for item in before.items[::7]:
+        assert new.rank([item.id], k=5) == old.rank([item.id], k=5)
+    texts = [before.card.template.render(item) for item in before.items]
+    assert (new.encode(texts) * old.encode(texts)).sum(axis=1).min() > 0.9
+
+
+def test_items_that_nobody_took_stand_where_the_student_reads_them(nano, toy_model):
+    model, student = Model.load(toy_model), Model.load(nano[0])
+    fresh = np.arange(len(model.items)) % 4 == 0
+    model = dataclasses.replace(
+        model,
+        card=replace(model.card, validation={"tower/ndcg@10": 0.2, "tower/context/ndcg@10": 0.3}),
+        residual=np.where(fresh[:, None], 0, model.residual).astype(np.float32),
+        popularity=np.where(fresh, 0, model.popularity).astype(np.int32),
+    )
+    changed = with_student(model, student.encoder, student.encoder_folder, "student")
+    texts = [model.card.template.render(item) for item in model.items]
+    read = encode_texts(texts, student.encoder.text_model, student.encoder_folder, 16, "Reading")
+    read = read @ student.encoder.projection.weight.numpy().T + student.encoder.projection.bias.numpy()
+    read /= np.linalg.norm(read, axis=1, keepdims=True)
+    assert np.array_equal(changed.vectors[~fresh], model.vectors[~fresh])
+    assert np.allclose(changed.vectors[fresh], settled(read[fresh], model.vectors, ~fresh), atol=1e-5)
+    assert not changed.residual[fresh].any()
+    assert changed.card.validation == {"tower/ndcg@10": 0.2}  # contexts are the student's to read now
+    assert np.allclose((read + changed.residual)[~fresh], model.vectors[~fresh], atol=1e-5)
+
+
+def test_a_projection_on_other_axes_gives_the_same_of_what_lies_on_them():
+    torch.manual_seed(0)
+    projection, axes = nn.Linear(8, 5), torch.linalg.qr(torch.randn(8, 3))[0]
+    inner = torch.randn(4, 3)
+    assert torch.allclose(on_axes(projection, axes)(inner), projection(inner @ axes.T), atol=1e-6)
+
+
+def test_a_static_encoder_has_no_top_layers_to_tune(nano, shop, toy_config, tmp_path):
+    reading = replace(toy_config.encoder, folder=str(nano[0] / "encoder"), tune="top:1")
+    with pytest.raises(ConfigError, match="no list of layers"):
+        train(shop, tmp_path / "model", replace(toy_config, encoder=reading), seed=0)
+
+
+def test_a_static_encoder_is_refused_where_nobody_could_open_it(nano, tmp_path):
+    with pytest.raises(ModelError, match="a static encoder, which sentence-transformers can't open"):
+        export_encoder(nano[0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_static_text_is_the_weighted_mean_of_its_tokens():
@@ -141,7 +198,7 @@ def test_the_layers_kept_are_the_first_the_last_and_those_between(tmp_path):
 def test_principal_axes_keep_inner_products():
     random = np.random.default_rng(0)
     low = random.standard_normal((50, 3)).astype(np.float32) @ random.standard_normal((3, 8)).astype(np.float32)
-    axes = principal_axes(low, 3).numpy()
+    axes = principal_axes(torch.from_numpy(low), 3).numpy()
     assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-5)
     assert np.allclose((low @ axes) @ (low @ axes).T, low @ low.T, atol=1e-3)
 
@@ -155,9 +212,8 @@ def test_held_out_texts_are_of_other_items_and_never_learnt(shop):
     assert few.held_out == texts.held_out
 
 
-def test_the_command_says_how_near_the_student_is(teacher, shop, tmp_path, capsys):
-    save_dataset(shop, tmp_path / "shop")
-    words = ["distil", "--model", str(teacher), "--data", str(tmp_path / "shop"), "--out", str(tmp_path / "out")]
+def test_the_command_says_how_near_the_student_is(teacher, tmp_path, capsys):
+    words = ["distil", "--model", str(teacher), "--out", str(tmp_path / "out")]
     words += ["--size", "nano", "--prune-vocabulary", "--set", "nano.epochs=1", "--json", str(tmp_path / "result.json")]
     assert main([*words, "--quiet"]) == 0
     said = capsys.readouterr().out

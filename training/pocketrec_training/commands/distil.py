@@ -11,9 +11,8 @@ from pocketrec.results import Machine, Result, installed_versions
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--model", type=Path, required=True, metavar="MODEL", help="whose encoder is the teacher")
-    parser.add_argument("--data", type=Path, required=True, metavar="DATASET", help="whose items' texts are learnt")
-    parser.add_argument("--out", type=Path, required=True, metavar="ENCODER", help="folder to write")
+    parser.add_argument("--model", type=Path, required=True, metavar="MODEL", help="the teacher, with texts to learn")
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder of the model to write")
     parser.add_argument(
         "--size",
         choices=("tiny", "nano"),
@@ -36,7 +35,6 @@ def run(arguments: argparse.Namespace) -> None:
     """Distil and say how near the student comes to its teacher."""
     # Threads that spin while they wait make training several times slower wherever another program wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from pocketrec_training.dataset import Dataset
     from pocketrec_training.distil.distillation import DistilConfig, distil
     from pocketrec_training.terminal import show_on_terminal
 
@@ -47,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         show_on_terminal()
     started = time.perf_counter()
-    distilled = distil(arguments.model, Dataset.load(arguments.data), arguments.out, config, arguments.seed)
+    distilled = distil(arguments.model, arguments.out, config, arguments.seed)
     seconds = time.perf_counter() - started
     print(f"Distilled {distilled.teacher} to {config.size} in {seconds:.0f} s -> {arguments.out}")
     print(f"  weights {distilled.teacher_weights / 1e6:.1f} M -> {distilled.weights / 1e6:.1f} M")
@@ -55,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"  cosine to the teacher on {distilled.held_out:,} held-out texts: {distilled.untrained:.3f} untrained, "
         f"{distilled.cosine:.3f} after {distilled.learnt:,} texts"
     )
-    print(f"Train with it: pocketrec train --data {arguments.data} --out MODEL --set encoder.folder={arguments.out}")
+    print(f"Export it: pocketrec export --model {arguments.out} --out BUNDLE")
     if arguments.json:
         Result(
             name=distilled.dataset,

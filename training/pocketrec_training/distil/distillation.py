@@ -1,5 +1,6 @@
-"""Make a small encoder that gives a teacher's vectors for one domain's texts."""
+"""Give a model a small encoder in place of its large one, for its own domain's texts; all else of it stays."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,19 +9,19 @@ import msgspec
 import numpy as np
 import torch
 from msgspec import Meta
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.errors import DataError
-from pocketrec.staging import check_replaceable, staged_folder
-from pocketrec_export.graphs.encoder import TextModel
+from pocketrec.staging import check_replaceable
+from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.pretrained import write_pooling
-from pocketrec_export.model import read_card
+from pocketrec_export.model import Model
 from pocketrec_export.tokenizer import FILE as TOKENIZER
 from pocketrec_export.tokenizer import read_tokenizer
-from pocketrec_training.dataset import Dataset
 from pocketrec_training.distil.imitation import ImitationConfig, Lesson, cosine, imitate
+from pocketrec_training.distil.replacement import on_axes, with_student
 from pocketrec_training.distil.static import principal_axes, static_student
 from pocketrec_training.distil.student import shallower
 from pocketrec_training.distil.texts import DomainTexts
@@ -84,28 +85,30 @@ class Distilled(Config, frozen=True, kw_only=True):
     """The same at the end."""
 
 
-def distil(model: Path, dataset: Dataset, out: Path, config: DistilConfig, seed: int = 0) -> Distilled:
-    """Make a student of a model's encoder and write it as a Hugging Face folder.
+def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Distilled:
+    """Make a student of a model's encoder and write the model with it in place of the teacher.
 
-    Train with it by `pocketrec train --set encoder.folder=FOLDER`.
+    Items that somebody took keep their vectors; queries, contexts and new items are read by the student. No
+    interaction is read. `export` takes the new model like any other, `train` its `encoder/`.
 
     Args:
-        model: Folder that `train` wrote: its encoder, pooling, template and length of texts are the teacher's.
-        dataset: Whose items' texts the student learns from; no interaction is read.
-        out: Folder to write.
+        model: Folder that `train` wrote; its items' texts are what the student learns.
+        out: Folder of the new model.
         config: Size and training.
         seed: Of everything random.
 
     Raises:
-        DataError: Something else lies at `out`, or the data set has too few texts.
+        DataError: Something else lies at `out`, or the model has too few texts.
         ModelError: The model is missing, or too small for the student.
     """
-    check_replaceable(out, CARD, "a distilled encoder")
-    card, folder = read_card(model), model / "encoder"
-    texts = DomainTexts.of(dataset.items, card.template, config.held_out, config.texts, seed)
+    check_replaceable(out, "model.json", "a model")
+    if out.resolve() == model.resolve():
+        raise DataError(f"{out} is the teacher itself; name a new folder")
+    whole, folder = Model.load(model), model / "encoder"
+    card, teacher = whole.card, whole.encoder.text_model
+    texts = DomainTexts.of(whole.items, card.template, config.held_out, config.texts, seed)
     if len(texts.learn) < 2 or not texts.held_out:
-        raise DataError(f"{dataset.card.name} has {len(texts.learn)} texts to learn from: too few for a student")
-    teacher = TextModel.open(folder, card.pooling, card.max_tokens)
+        raise DataError(f"{card.name} has {len(texts.learn)} texts to learn from: too few for a student")
     weights, tokenizer = _weights(teacher), read_tokenizer(folder)
     if config.prune_vocabulary:
         used = {token for ids in _tokens(tokenizer, texts.learn, card.max_tokens) for token in ids}
@@ -113,9 +116,9 @@ def distil(model: Path, dataset: Dataset, out: Path, config: DistilConfig, seed:
         tokenizer = pruned.tokenizer
         pruned.shrink(teacher.transformer)
 
-    def ask(part: list[str]) -> NDArray[np.float32]:
+    def ask(part: list[str]) -> Tensor:
         """The teacher as it lies in its folder, with its whole vocabulary."""
-        return text_vectors(part, folder, card.pooling, card.max_tokens, "Asking the teacher")
+        return torch.from_numpy(text_vectors(part, folder, card.pooling, card.max_tokens, "Asking the teacher"))
 
     tokens = _tokens(tokenizer, texts.learn, card.max_tokens)
     if config.size == "tiny":
@@ -124,13 +127,13 @@ def distil(model: Path, dataset: Dataset, out: Path, config: DistilConfig, seed:
         axes = principal_axes(ask(texts.learn), min(config.nano.width, teacher.width))
         counts = np.bincount(np.concatenate(tokens), minlength=int(teacher.config.vocab_size))
         student = static_student(teacher, tokenizer, axes, counts)
-    lesson = Lesson(tokens, torch.from_numpy(ask(texts.learn)) @ axes)
-    judge = Lesson(_tokens(tokenizer, texts.held_out, card.max_tokens), torch.from_numpy(ask(texts.held_out)) @ axes)
+    lesson = Lesson(tokens, ask(texts.learn) @ axes)
+    judge = Lesson(_tokens(tokenizer, texts.held_out, card.max_tokens), ask(texts.held_out) @ axes)
     untrained = cosine(student, judge)
     imitate(student, lesson, config.tiny if config.size == "tiny" else config.nano, seed)
     distilled = Distilled(
         teacher=card.encoder,
-        dataset=dataset.card.name,
+        dataset=card.dataset,
         config=config,
         seed=seed,
         learnt=len(texts.learn),
@@ -140,12 +143,15 @@ def distil(model: Path, dataset: Dataset, out: Path, config: DistilConfig, seed:
         untrained=untrained,
         cosine=cosine(student, judge),
     )
-    with staged_folder(out) as aside:
+    with tempfile.TemporaryDirectory(prefix="pocketrec-distil-") as name:
+        aside = Path(name) / "encoder"
         student.transformer.save_pretrained(aside)  # type: ignore[operator]
         tokenizer.no_truncation()
         tokenizer.save(str(aside / TOKENIZER))
         write_pooling(aside, student.pooling, student.width)
         (aside / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(distilled), indent=2) + b"\n")
+        encoder = Encoder(student, on_axes(whole.encoder.projection, axes))
+        with_student(whole, encoder, aside, f"{card.encoder}-{config.size}").save(out)
     return distilled
 
 

@@ -15,12 +15,12 @@ _SMOOTHING = 1e-3
 """The `a` of SIF, Arora et al. 2017 ("A simple but tough-to-beat baseline for sentence embeddings")."""
 
 
-def principal_axes(vectors: NDArray[np.float32], width: int) -> Tensor:
+def principal_axes(vectors: Tensor, width: int) -> Tensor:
     """The `width` directions that keep most of the vectors' inner products: float [dims, width], orthonormal columns.
 
     Vectors aren't centred: what counts is their cosine, measured from the origin.
     """
-    _, _, axes = torch.linalg.svd(torch.from_numpy(vectors.T @ vectors))
+    _, _, axes = torch.linalg.svd(vectors.T @ vectors)
     kept: Tensor = axes[:width].T
     return kept.contiguous()
 

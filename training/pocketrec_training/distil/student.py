@@ -3,10 +3,10 @@
 import copy
 
 import numpy as np
-from torch import nn
 
 from pocketrec.errors import ModelError
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_training.text_reader import layers_of
 
 
 def shallower(teacher: TextModel, layers: int) -> TextModel:
@@ -18,23 +18,20 @@ def shallower(teacher: TextModel, layers: int) -> TextModel:
 
     Raises:
         ModelError: The teacher has no more layers than that.
+        ConfigError: Its layers can't be told from its modules.
     """
     transformer = copy.deepcopy(teacher.transformer)
     config = transformer.config
     depth = getattr(config, "num_hidden_layers", 0)
-    found = [
-        (name, part)
-        for name, part in transformer.named_modules()
-        if isinstance(part, nn.ModuleList) and len(part) == depth
-    ]
-    if layers >= depth or not found:
+    if layers >= depth:
         raise ModelError(
             f"the teacher ({config.model_type}) has {depth} layers: a student of {layers} would be no smaller; "  # type: ignore[union-attr]
             "take fewer with --set tiny.layers=N, or --size nano"
         )
-    name, stack = found[0]
+    stack = layers_of(transformer)
     chosen = np.linspace(0, depth - 1, layers).round().astype(int).tolist()
-    transformer.set_submodule(name, nn.ModuleList(stack[i] for i in chosen))
+    for place in reversed([place for place in range(depth) if place not in chosen]):
+        del stack[place]
     config.num_hidden_layers = layers  # type: ignore[union-attr]
     kinds = getattr(config, "layer_types", None)
     if kinds:
