@@ -45,7 +45,8 @@ class ModelRanker:
         users = user_vectors(model.user, torch.from_numpy(model.vectors), histories, model.card.tower.history).numpy()
         vectors = torch.from_numpy(model.vectors)
         ranked = np.full((len(histories), k), -1, np.int32)
-        lists = self._retriever.lists(Cases(users, list(histories), []), allow_seen, at_least=k, allowed=among)
+        cases = Cases(users, list(histories), [], allow_seen=allow_seen)
+        lists = self._retriever.lists(cases, at_least=k, allowed=among)
         for line, (rows, table) in enumerate(lists):
             if len(histories[line]):
                 best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
@@ -87,18 +88,17 @@ class VoteRanker:
 
     Args:
         weights: Between items.
-        history: Newest items of a history that vote.
     """
 
-    def __init__(self, weights: Neighbours, history: int) -> None:
-        self._weights, self._history = weights, history
+    def __init__(self, weights: Neighbours) -> None:
+        self._weights = weights
 
     def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """As `ModelRanker.rank`; -1 where fewer items have votes."""
         ranked = np.full((len(histories), k), -1, np.int32)
         wanted = np.ones(len(self._weights), np.bool_) if among is None else among.copy()
         for line, rows in enumerate(histories):
-            votes = Votes.of(rows[-self._history :], [self._weights])
+            votes = Votes.of(rows, [self._weights])
             before = wanted[rows]
             wanted[rows] = before & allow_seen
             best = votes.best(0, k, wanted)

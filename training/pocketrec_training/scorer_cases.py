@@ -1,4 +1,4 @@
-"""What the scorer learns from: requests of validation users, without and with a query."""
+"""What the scorer learns from: requests of validation users of every kind."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from pocketrec_training.tower_ranking import user_vectors
 
 @torch.inference_mode()
 def scorer_cases(fitted: Fitted, cases: HeldOut, history: int, seed: int) -> list[Cases]:
-    """Validation users as they are, and once more with a query for their target and a part of their history.
+    """Validation users as they are; with a query for their target and a part of their history; and where all may come.
 
     Args:
         fitted: Items, tower and what the language model says of requests.
@@ -33,4 +33,5 @@ def scorer_cases(fitted: Fitted, cases: HeldOut, history: int, seed: int) -> lis
     return [
         Cases(plain, cases.histories, cases.targets),
         Cases(users, short, cases.targets, queries.numpy()),
+        Cases(plain, cases.histories, cases.targets, allow_seen=True),
     ]

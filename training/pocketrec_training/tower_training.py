@@ -12,6 +12,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
+from pocketrec.newcomers import settled
 from pocketrec.progress import progress
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.rankings import ndcg
@@ -140,7 +141,11 @@ class _Run:
         self.table, self.tower, self.lessons, self.config, self.seed = table, tower, lessons, config, seed
         self.reading = reading
         self.processes = Processes.here()
-        self.objective = Objective.of(config, lessons.popularity(len(table.residual)), self.processes)
+        popularity = lessons.popularity(len(table.residual))
+        self.taken = popularity > 0
+        with torch.no_grad():
+            table.residual[~self.taken] = 0  # never learnt: those items stand at their texts from the start
+        self.objective = Objective.of(config, popularity, self.processes)
         groups = [
             {"params": list(tower.parameters()), "rate": config.rate, "weight_decay": config.weight_decay},
             # The projection starts from a good place and moves all items at once: it takes smaller steps.
@@ -180,29 +185,46 @@ class _Run:
     def validate(self) -> float:
         """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best.
 
-        While an encoder learns, half of it counts as if all items were cold, ranked and read by their text alone.
-        Where contexts of the cases are known, half of it is with them.
+        While an encoder learns, half of it counts as if each item that is ranked were a newcomer, known by its text
+        alone. Where contexts of the cases are known, half of it is with them. Without cases the last epoch is the best.
         """
         self.table.eval()
         self.tower.eval()
-        known = torch.ones(len(self.table.residual), dtype=torch.bool)
-        quality = self._quality(known)
+        quality = self._quality(newcomers=False)
         if self.reading is not None:
-            quality = (quality + self._quality(~known)) / 2
-        if quality > self.best_quality:
+            known, new = quality, self._quality(newcomers=True)
+            quality = (known + new) / 2
+            _log.info("as if all were newcomers: validation ndcg@10 %.4f", new)
+        if quality > self.best_quality or not len(self.lessons.validation):
             self.best_epoch, self.best_quality, self.best_weights = self.epoch, quality, self._weights()
         return quality
 
     @torch.no_grad()
-    def _quality(self, warm: Tensor) -> float:
-        lessons, vectors = self.lessons, self.table(warm)
+    def _quality(self, newcomers: bool) -> float:
+        lessons, table, taken = self.lessons, self.table, self.taken.numpy()
+        if not len(lessons.validation):
+            return 0.0
+        vectors = table().numpy()
+        vectors[~taken] = settled(vectors[~taken], vectors, taken)
+        ranked = vectors
+        if newcomers:
+            read = table(torch.zeros_like(self.taken)).numpy()
+            ranked = settled(read, vectors, taken, rows=np.arange(len(read)))
         cases = lessons.validation
-        said = lessons.requests.contexts_at(lessons.validation_contexts, self.table.read)
+        said = lessons.requests.contexts_at(lessons.validation_contexts, table.read)
         rankings = [
-            rank_by_tower(self.tower, vectors, cases.histories, self.tower.history, 10, contexts=contexts)
+            rank_by_tower(
+                self.tower,
+                torch.from_numpy(vectors),
+                cases.histories,
+                self.tower.history,
+                10,
+                contexts=contexts,
+                ranked=torch.from_numpy(ranked),
+            )
             for contexts in ((None,) if said is None else (None, said))
         ]
-        return float(np.mean([ndcg(ranked, cases.targets) for ranked in rankings])) if len(cases) else 0.0
+        return float(np.mean([ndcg(ranking, cases.targets) for ranking in rankings]))
 
     def take_best(self) -> None:
         """Go back to the best epoch."""
@@ -238,6 +260,7 @@ class _Run:
         config, table = self.config, self.table
         warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share)
         cached, fresh, texts = None, None, table.text_vectors
+        variant = np.zeros(0, np.int64)
         if self.reading is not None:
             fresh = torch.unique(batch.rows[batch.mask > 0])
             fresh = fresh[torch.from_numpy(random.permutation(len(fresh))[: self.reading.texts])]
@@ -256,7 +279,9 @@ class _Run:
             learners = self.reading.reader.parameters()
             self.processes.sum_gradients(learners)
             nn.utils.clip_grad_norm_(learners, 1.0)
-            table.text_vectors[fresh] = cached.vectors.detach()
+            if self.reading.token_dropout == 0:
+                own = fresh[torch.from_numpy(variant == 0)]  # a variant isn't how the item is said
+                table.text_vectors[own] = cached.vectors.detach()[torch.from_numpy(variant == 0)]
         self.optimiser.step()
         return loss.item()
 

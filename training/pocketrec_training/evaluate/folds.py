@@ -35,9 +35,11 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
         fit = list(whole)
         for user in held:
             fit[user] = whole[user][:0]
+        before_test = list(fit)
         for user in chosen:
             fit[user] = whole[user][:-1]
-        splits.append(Split(f"fold {number} of {k}", fit, last_of(whole, chosen), last_of(whole, np.sort(held))))
+        name, validation, test = f"fold {number} of {k}", last_of(whole, chosen), last_of(whole, np.sort(held))
+        splits.append(Split(name, fit, validation, test, before_test))
     return splits
 
 

@@ -19,10 +19,10 @@ from pocketrec_training.evaluate.splits import Split
 def fit_baselines(
     split: Split, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, seed: int = 0
 ) -> Iterator[tuple[str, Ranker]]:
-    """Fit every baseline on what models may learn from.
+    """Fit every baseline on all that models may learn from; they choose nothing, so they need no validation.
 
     Args:
-        split: Its `fit` is read, nothing else.
+        split: Its `before_test` is read, nothing else.
         texts: Text of each item.
         vectors: Unit vectors of the texts from a pretrained encoder; without them there is no `frozen-text`.
         seed: Of matrix factorisation, the only one that starts at random.
@@ -30,7 +30,8 @@ def fit_baselines(
     Yields:
         Names and rankers. EASE is left out where the catalogue is beyond its `MAX_ITEMS`.
     """
-    items, popularity = len(texts), split.popularity(len(texts))
+    split, items = split.final(), len(texts)
+    popularity = split.popularity(items)
     yield "popularity", Popularity.fit(split.fit, items)
     yield "item-knn", ItemKnn.fit(split.fit, items)
     if items <= MAX_ITEMS:
