@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from pocketrec.index import VectorIndex
 from pocketrec.newcomers import settled
@@ -14,36 +15,46 @@ from pocketrec_training.item_fitting import Fitted
 from pocketrec_training.request_texts import FRAGMENTS
 from pocketrec_training.tower_ranking import user_vectors
 
+Rows = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
 _NEW = 0.1
 """Share of the known items that play newcomers."""
 
 
 @torch.inference_mode()
-def scorer_cases(fitted: Fitted, retriever: Retriever, cases: HeldOut, seed: int) -> list[tuple[Retriever, Cases]]:
+def scorer_cases(
+    fitted: Fitted, retriever: Retriever, cases: HeldOut, again: int, seed: int
+) -> list[tuple[Retriever, Cases]]:
     """Validation users as they are; where some items are new; with a query; and where what they took may come again.
 
     Args:
         fitted: Items, tower and what the language model says of requests.
         retriever: Source of candidates and features.
-        cases: Validation users.
+        cases: Validation users, in random order.
+        again: Most of them for each kind of request but the first.
         seed: Of newcomers, of queries and of what is left of histories beside them.
     """
-    new, history = with_newcomers(fitted, retriever, seed), retriever.history
-    vectors = torch.from_numpy(fitted.vectors)
-    plain = user_vectors(fitted.user, vectors, cases.histories, history).numpy()
-    among_new = user_vectors(fitted.user, torch.from_numpy(new.vectors), cases.histories, history).numpy()
-    random = np.random.default_rng(seed)
-    kept = random.integers(0, history + 1, len(cases)) * (random.random(len(cases)) < 0.5)
-    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(cases.histories, kept, strict=True)]
-    wanted = np.array([rows[0] for rows in cases.targets], dtype=np.int64)
-    typed = fitted.requests.fragments[wanted, random.integers(0, FRAGMENTS, len(cases))]
+
+    def users_of(histories: list[Rows], source: Retriever, queries: torch.Tensor | None = None) -> Floats:
+        vectors = torch.from_numpy(source.vectors)
+        users: Floats = user_vectors(fitted.user, vectors, histories, source.history, queries).numpy()
+        return users
+
+    # The first, so that a case has the same place in every group, and the same fold.
+    some, random = cases.chosen(np.arange(min(again, len(cases)))), np.random.default_rng(seed)
+    newer, longest = with_newcomers(fitted, retriever, seed), retriever.history
+    kept = random.integers(0, longest + 1, len(some)) * (random.random(len(some)) < 0.5)
+    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(some.histories, kept, strict=True)]
+    wanted = np.array([rows[0] for rows in some.targets], dtype=np.int64)
+    typed = fitted.requests.fragments[wanted, random.integers(0, FRAGMENTS, len(some))]
     queries = F.normalize(fitted.projection(typed), dim=-1)
-    users = user_vectors(fitted.user, vectors, short, history, queries).numpy()
+    known = users_of(some.histories, retriever)
     return [
-        (retriever, Cases(plain, cases.histories, cases.targets)),
-        (new, Cases(among_new, cases.histories, cases.targets)),
-        (retriever, Cases(users, short, cases.targets, queries.numpy())),
-        (retriever, Cases(plain, cases.histories, cases.targets, allow_seen=True)),
+        (retriever, Cases(users_of(cases.histories, retriever), cases.histories, cases.targets)),
+        (newer, Cases(users_of(some.histories, newer), some.histories, some.targets)),
+        (retriever, Cases(users_of(short, retriever, queries), short, some.targets, queries.numpy())),
+        (retriever, Cases(known, some.histories, some.targets, allow_seen=True)),
     ]
 
 

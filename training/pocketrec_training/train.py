@@ -145,8 +145,14 @@ def fit_model(
         history=shape.history,
         count=config.candidates,
     )
-    cases = split.validation.sample(config.scorer_training.cases, seed)
-    trained = train_scorer(scorer_cases(fitted, retriever, cases, seed), config.scorer, config.scorer_training, seed)
+    mixed = np.random.default_rng(seed).permutation(len(split.validation))
+    cases = split.validation.chosen(mixed[: config.scorer_training.cases])
+    trained = train_scorer(
+        scorer_cases(fitted, retriever, cases, config.scorer_training.again, seed),
+        config.scorer,
+        config.scorer_training,
+        seed,
+    )
     validation = {
         **_tower_quality(fitted, split.validation, contexts, shape.history),
         **{f"{name}/ndcg@10": choice.ndcg for name, choice in zip(("neighbours", "followers"), chosen, strict=True)},
