@@ -33,8 +33,11 @@ def fitted(kind, vectors, max_items):
     histories = [random.permutation(36)[:8].astype(np.int32) for _ in range(90)]
     texts = [f"thing{i}" for i in range(ITEMS)]
     if kind == "neighbours":
-        return fit_neighbours(histories, texts, vectors, NeighbourConfig(per_item=12, max_items=max_items))
-    return fit_followers(histories, texts, vectors, 5, FollowerConfig(per_item=12, max_items=max_items))
+        return fit_neighbours(
+            histories, texts, vectors, NeighbourConfig(per_item=12, newcomer_level=1.0, max_items=max_items)
+        )
+    config = FollowerConfig(per_item=12, newcomer_level=1.0, max_items=max_items)
+    return fit_followers(histories, texts, vectors, 5, config)
 
 
 @pytest.mark.parametrize("max_items", [1000, 1])
@@ -68,7 +71,7 @@ def test_votes_for_others_stay_as_they_are(vectors):
     weights = fitted("neighbours", vectors, 1000)
     new = np.zeros(ITEMS, np.bool_)
     new[[5, 20]] = True
-    before, after = dense(weights), dense(with_votes_by_text(weights, vectors, new))
+    before, after = dense(weights), dense(with_votes_by_text(weights, vectors, new, level=0.7))
     assert np.allclose(before[:, ~new], after[:, ~new])
     assert not np.allclose(before[:, new], after[:, new])
-    assert after[:, new].sum() / 2 == pytest.approx(mean_votes(weights, new), rel=1e-4)
+    assert after[:, new].sum() / 2 == pytest.approx(0.7 * mean_votes(weights, new), rel=1e-4)

@@ -40,6 +40,8 @@ class FollowerConfig(Config, frozen=True, kw_only=True):
     """a: how much a shared word counts against a place of a history; 0 leaves text out."""
     per_item: Annotated[int, Meta(ge=1)] = 64
     """Strongest weights kept for each item."""
+    newcomer_level: Annotated[float, Meta(ge=0)] = 0.5
+    """As for neighbours."""
     max_items: Annotated[int, Meta(ge=1)] = 20_000
     """The closed form solves a dense items x items system; beyond this, P'P counts by its diagonal alone."""
 
@@ -77,14 +79,16 @@ def fit_followers(
         gram.diagonal().add_(config.regularisation)
         solved = torch.cholesky_solve(torch.from_numpy(successions.toarray()), torch.linalg.cholesky(gram))
         solved.fill_diagonal_(0.0)
-        return truncated_with_newcomers(solved.numpy(), vectors, new, config.per_item, config.decay)
+        return truncated_with_newcomers(
+            solved.numpy(), vectors, new, config.newcomer_level, config.per_item, config.decay
+        )
     sizes = alike.diagonal() + config.regularisation
     for before, after in _places(histories, items, past, config):
         sizes += np.asarray(before.power(2).sum(axis=0)).ravel()
         successions = successions + before.T @ after
     weights = (diags_array(1 / sizes) @ successions).tocsr()
     kept = Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
-    return with_votes_by_text(kept, vectors, new)
+    return with_votes_by_text(kept, vectors, new, config.newcomer_level)
 
 
 def _places(

@@ -51,6 +51,8 @@ class Chosen:
     """NDCG@10, history masked."""
     fit: Callable[[Sequence[Rows]], Neighbours]
     """The same way, on other histories."""
+    newcomer_level: float
+    """Of that way."""
 
 
 def choose_neighbours(
@@ -77,17 +79,18 @@ def choose_neighbours(
         for way in config.fits:
             fitted = fit_neighbours(fit, texts, vectors, way)
             for decay in config.decays:
-                yield _judged(replace(fitted, decay=decay), cases, partial(_neighbours, texts, vectors, way, decay))
+                again = partial(_neighbours, texts, vectors, way, decay)
+                yield _judged(replace(fitted, decay=decay), cases, again, way.newcomer_level)
             shown.advance()
 
     def followers() -> Iterator[Chosen]:
         for way in config.followers:
             again = partial(_followers, texts, vectors, history, way)
-            yield _judged(again(fit), cases, again)
+            yield _judged(again(fit), cases, again, way.newcomer_level)
             shown.advance()
 
     with progress("Fitting neighbours", total=len(config.fits) + len(config.followers)) as shown:
-        none = Chosen(Neighbours.none(len(texts)), 0.0, lambda _: Neighbours.none(len(texts)))
+        none = Chosen(Neighbours.none(len(texts)), 0.0, lambda _: Neighbours.none(len(texts)), 0.0)
         return _best(neighbours(), none), _best(followers(), none)
 
 
@@ -107,6 +110,8 @@ def _best(tried: Iterator[Chosen], none: Chosen) -> Chosen:
     return max(tried, key=lambda chosen: chosen.ndcg, default=none)  # the first of equals
 
 
-def _judged(weights: Neighbours, cases: HeldOut, fit: Callable[[Sequence[Rows]], Neighbours]) -> Chosen:
+def _judged(
+    weights: Neighbours, cases: HeldOut, fit: Callable[[Sequence[Rows]], Neighbours], newcomer_level: float
+) -> Chosen:
     ranked = VoteRanker(weights).rank(cases.histories, 10)
-    return Chosen(weights, float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0, fit)
+    return Chosen(weights, float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0, fit, newcomer_level)

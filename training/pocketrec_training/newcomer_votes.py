@@ -44,9 +44,9 @@ def mean_votes(weights: Neighbours, new: Mask) -> float:
 
 
 def truncated_with_newcomers(
-    weights: Floats, vectors: Floats, new: Mask, per_item: int, decay: float = 1.0
+    weights: Floats, vectors: Floats, new: Mask, level: float, per_item: int, decay: float = 1.0
 ) -> Neighbours:
-    """The strongest of each row of a dense table, in which newcomers get votes by text, as many as other items.
+    """The strongest of each row of a dense table, in which newcomers get votes by text.
 
     Where all are new, the table stays as it is.
 
@@ -54,29 +54,31 @@ def truncated_with_newcomers(
         weights: Of each item for each other [items, items]; changed in place.
         vectors: The encoder's, of all items' texts [items, width].
         new: Mask of the newcomers [items].
+        level: Votes for a newcomer in all, against those for another item on average.
         per_item: Weights kept in a row.
         decay: Of votes with age.
     """
     kept = truncated(weights, per_item, decay)
     if not new.any() or new.all():
         return kept
-    weights[:, new] = votes_by_text(vectors, new, mean_votes(kept, new))
+    weights[:, new] = votes_by_text(vectors, new, level * mean_votes(kept, new))
     return truncated(weights, per_item, decay)
 
 
-def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask) -> Neighbours:
+def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask, level: float) -> Neighbours:
     """`truncated_with_newcomers` of a sparse table, whose rows may become longer.
 
     Args:
         weights: Between items.
         vectors: The encoder's, of all items' texts [items, width].
         new: Mask of the newcomers [items].
+        level: Votes for a newcomer in all, against those for another item on average.
     """
     if not new.any() or new.all():
         return weights
     items, old = len(weights), ~new[weights.rows]
     voters = np.repeat(np.arange(items), np.diff(weights.indptr))
-    votes = votes_by_text(vectors, new, mean_votes(weights, new))
+    votes = votes_by_text(vectors, new, level * mean_votes(weights, new))
     by_text, for_whom = votes.nonzero()
     rows = np.concatenate([weights.rows[old], np.flatnonzero(new)[for_whom]])
     values = np.concatenate([weights.weights[old], votes[by_text, for_whom]])

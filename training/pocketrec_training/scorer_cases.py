@@ -25,13 +25,14 @@ _NEW = 0.1
 
 @torch.inference_mode()
 def scorer_cases(
-    fitted: Fitted, retriever: Retriever, cases: HeldOut, again: int, seed: int
+    fitted: Fitted, retriever: Retriever, levels: tuple[float, float], cases: HeldOut, again: int, seed: int
 ) -> list[tuple[Retriever, Cases]]:
     """Validation users as they are; where some items are new; with a query; and where what they took may come again.
 
     Args:
         fitted: Items, tower and what the language model says of requests.
         retriever: Source of candidates and features.
+        levels: Of votes for newcomers, by neighbours and by followers.
         cases: Validation users, in random order.
         again: Most of them for each kind of request but the first.
         seed: Of newcomers, of queries and of what is left of histories beside them.
@@ -44,7 +45,7 @@ def scorer_cases(
 
     # The first, so that a case has the same place in every group, and the same fold.
     some, random = cases.chosen(np.arange(min(again, len(cases)))), np.random.default_rng(seed)
-    newer, longest = with_newcomers(fitted, retriever, seed), retriever.history
+    newer, longest = with_newcomers(fitted, retriever, levels, seed), retriever.history
     kept = random.integers(0, longest + 1, len(some)) * (random.random(len(some)) < 0.5)
     short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(some.histories, kept, strict=True)]
     wanted = np.array([rows[0] for rows in some.targets], dtype=np.int64)
@@ -60,7 +61,7 @@ def scorer_cases(
 
 
 @torch.inference_mode()
-def with_newcomers(fitted: Fitted, retriever: Retriever, seed: int) -> Retriever:
+def with_newcomers(fitted: Fitted, retriever: Retriever, levels: tuple[float, float], seed: int) -> Retriever:
     """A catalogue in which nobody has taken a tenth of the known items yet, as after a delivery of new ones.
 
     Few data sets have enough new items for the scorer to learn what a newcomer's likeness is worth.
@@ -76,7 +77,7 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, seed: int) -> Retriever
         retriever,
         vectors=vectors,
         popularity=np.where(playing, 0, retriever.popularity).astype(np.int32),
-        neighbours=with_votes_by_text(retriever.neighbours, fitted.read, playing),
-        followers=with_votes_by_text(retriever.followers, fitted.read, playing),
+        neighbours=with_votes_by_text(retriever.neighbours, fitted.read, playing, levels[0]),
+        followers=with_votes_by_text(retriever.followers, fitted.read, playing, levels[1]),
         index=VectorIndex.exact_only(vectors),
     )

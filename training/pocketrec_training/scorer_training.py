@@ -27,6 +27,8 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """Most validation users that are learnt from."""
     again: Annotated[int, Meta(ge=1)] = 2000
     """Most of them that are learnt from once more as each other kind of request."""
+    newcomer_weight: Annotated[float, Meta(gt=0)] = 1.0
+    """How much more a target counts that nobody has taken yet: what is never shown never becomes known."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
     rate: Annotated[float, Meta(gt=0)] = 2e-3
@@ -144,6 +146,8 @@ class _Run:
         seed: int,
     ) -> None:
         self.scorer, self.lists, self.batch, self.seed = scorer, lists, config.batch, seed
+        new = lists.features[torch.arange(len(lists)), lists.target, FEATURES.index("cold")] > 0
+        self.importance = torch.where(new, config.newcomer_weight, 1.0)
         self.rate = config.rate
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
         # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit.
@@ -172,23 +176,25 @@ class _Run:
         self.scorer.train()
         for part in _parts(chosen[torch.randperm(len(chosen), generator=random)], self.batch):
             self.optimiser.zero_grad()
-            self.loss(part).backward()  # type: ignore[no-untyped-call]
+            self.losses(part).mean().backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
         self.scorer.eval()
 
     @torch.inference_mode()
     def loss_of(self, chosen: Tensor) -> float:
         """Sum of the loss over some lists."""
-        return float(sum(self.loss(part).item() * len(part) for part in _parts(chosen, 512)))
+        return float(sum(self.losses(part).sum().item() for part in _parts(chosen, 512)))
 
     @torch.inference_mode()
     def gain_of(self, chosen: Tensor) -> float:
         """Sum of NDCG@10 over some lists."""
         return self.lists.gain_of(self._scores(chosen), chosen)
 
-    def loss(self, chosen: Tensor) -> Tensor:
-        """Mean of -log softmax at the target, over some lists."""
-        return F.cross_entropy(self._scores(chosen), self.lists.target[chosen])
+    def losses(self, chosen: Tensor) -> Tensor:
+        """-log softmax at the target of each of some lists, times its weight."""
+        return self.importance[chosen] * F.cross_entropy(
+            self._scores(chosen), self.lists.target[chosen], reduction="none"
+        )
 
     def _scores(self, chosen: Tensor) -> Tensor:
         """Of some lists, float [chosen, candidates]; -inf where a list is padded."""

@@ -40,6 +40,8 @@ class NeighbourConfig(Config, frozen=True, kw_only=True):
     """A user's row is scaled by its length to minus this power; 0.5 suits baskets of very different sizes."""
     per_item: Annotated[int, Meta(ge=1)] = 64
     """Strongest weights kept for each item."""
+    newcomer_level: Annotated[float, Meta(ge=0)] = 0.5
+    """Votes for an item that nobody took, all by text, against those for another item: with more, more are met."""
     max_items: Annotated[int, Meta(ge=1)] = 20_000
     """The closed form inverts a dense items x items matrix; beyond this, weights are plain cosines."""
 
@@ -78,10 +80,10 @@ def fit_neighbours(
     taken = _taken(histories, len(texts), config.length_exponent)
     stacked, new = vstack([taken, config.text_weight * word_matrix(texts)]), taken.sum(axis=0) == 0
     if len(texts) > config.max_items:
-        return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), vectors, new)
+        return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), vectors, new, config.newcomer_level)
     prior = config.vector_weight**2 * likeness(vectors) if config.vector_weight else None
     weights = ease(stacked.tocsr(), config.regularisation, prior)
-    return truncated_with_newcomers(weights, vectors, new, config.per_item)
+    return truncated_with_newcomers(weights, vectors, new, config.newcomer_level, config.per_item)
 
 
 def likeness(vectors: NDArray[np.float32]) -> Tensor:

@@ -147,12 +147,9 @@ def fit_model(
     )
     mixed = np.random.default_rng(seed).permutation(len(split.validation))
     cases = split.validation.chosen(mixed[: config.scorer_training.cases])
-    trained = train_scorer(
-        scorer_cases(fitted, retriever, cases, config.scorer_training.again, seed),
-        config.scorer,
-        config.scorer_training,
-        seed,
-    )
+    levels = chosen[0].newcomer_level, chosen[1].newcomer_level
+    asked = scorer_cases(fitted, retriever, levels, cases, config.scorer_training.again, seed)
+    trained = train_scorer(asked, config.scorer, config.scorer_training, seed)
     validation = {
         **_tower_quality(fitted, split.validation, contexts, shape.history),
         **{f"{name}/ndcg@10": choice.ndcg for name, choice in zip(("neighbours", "followers"), chosen, strict=True)},
