@@ -66,6 +66,10 @@ class Fitted:
     requests: RequestVectors
     """As the language model reads them now."""
 
+    def projected(self, text_vectors: Tensor) -> Tensor:
+        """Unit vectors of texts in the space of items, float [texts, dim]."""
+        return F.normalize(self.projection(text_vectors), dim=-1)
+
 
 class _Config(Protocol):
     """The part of a `TrainConfig` that is read here."""
@@ -127,7 +131,7 @@ def fit_tower(
             lambda texts: encode_texts(texts, tuned, source.folder, reading.max_tokens, "Reading requests")
         )
     with torch.no_grad():
-        cold = lessons.popularity(len(source.items)) == 0
+        cold = lessons.popularity == 0
         table.residual[cold] = 0  # never learnt: what is there is the random start
         return Fitted(
             text_model,

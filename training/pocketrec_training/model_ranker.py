@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from pocketrec.index import VectorIndex
 from pocketrec_export.model import Model
 from pocketrec_training.scorer_training import Cases, Retriever
+from pocketrec_training.text_vectors import encode_texts
 from pocketrec_training.tower_ranking import user_vectors
 
 Rows = NDArray[np.int32]
@@ -38,16 +40,30 @@ class ModelRanker:
             k: Length of each ranking.
             allow_seen: Whether items of the history may appear.
         """
+        ranked = self._ranked(histories, k, None, allow_seen)
+        for line, rows in enumerate(histories):
+            if not len(rows):
+                ranked[line, :] = -1
+                ranked[line, : len(self._by_popularity)] = self._by_popularity[:k]
+        return ranked
+
+    def search(self, queries: Sequence[str], k: int) -> Rows:
+        """Rows of the k best items for each query alone, as `rank` gives them."""
         model = self._model
-        users = user_vectors(model.user, torch.from_numpy(model.vectors), histories, model.card.tower.history).numpy()
-        vectors = torch.from_numpy(model.vectors)
+        folder, most = model.encoder_folder, model.card.max_tokens
+        read = encode_texts(queries, model.encoder.text_model, folder, most, "Reading queries")
+        with torch.inference_mode():
+            typed = F.normalize(model.encoder.projection(torch.from_numpy(read)), dim=-1)
+        return self._ranked([np.zeros(0, np.int32)] * len(queries), k, typed, allow_seen=False)
+
+    def _ranked(self, histories: Sequence[Rows], k: int, queries: torch.Tensor | None, allow_seen: bool) -> Rows:
+        """By tower, retrieval and scorer; `queries` are vectors [histories, dim]."""
+        model, vectors = self._model, torch.from_numpy(self._model.vectors)
+        users = user_vectors(model.user, vectors, histories, model.card.tower.history, queries).numpy()
+        cases = Cases(users, list(histories), [], None if queries is None else queries.numpy())
         ranked = np.full((len(histories), k), -1, np.int32)
-        lists = self._retriever.lists(Cases(users, list(histories), []), allow_seen, at_least=k)
-        for line, (rows, table) in enumerate(lists):
-            if len(histories[line]):
-                best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
-            else:
-                best = self._by_popularity[:k]
+        for line, (rows, table) in enumerate(self._retriever.lists(cases, allow_seen, at_least=k)):
+            best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
             ranked[line, : len(best)] = best
         return ranked
 

@@ -66,20 +66,23 @@ def choose_neighbours(
         config: The ways.
         history: Newest items of a history that vote.
     """
-    cases = validation.sample(config.cases, seed=0)
+    voting = validation.chosen(np.flatnonzero([len(rows) > 0 for rows in validation.histories]))
+    cases = voting.sample(config.cases, seed=0)
+    ways = config.fits if len(cases) else config.fits[:1]
+    follower_ways = config.followers if len(cases) else config.followers[:1]
 
     def neighbours() -> Iterator[Neighbours]:
-        for way in config.fits:
+        for way in ways:
             fitted = fit_neighbours(fit, texts, vectors, way)
             yield from (dataclasses.replace(fitted, decay=decay) for decay in config.decays)
             shown.advance()
 
     def followers() -> Iterator[Neighbours]:
-        for way in config.followers:
+        for way in follower_ways:
             yield fit_followers(fit, texts, history, way)
             shown.advance()
 
-    with progress("Fitting neighbours", total=len(config.fits) + len(config.followers)) as shown:
+    with progress("Fitting neighbours", total=len(ways) + len(follower_ways)) as shown:
         return _best(neighbours(), cases, history), _best(followers(), cases, history)
 
 

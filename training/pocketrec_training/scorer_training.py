@@ -142,7 +142,8 @@ class TrainedScorer:
 
     scorer: Scorer
     ndcg: float | None
-    """NDCG@10 of the cases without query, each ranked by what the other folds learnt; None if nothing was learnt."""
+    """NDCG@10 of the cases without query, or where they are too few of those with one, each ranked by what the other
+    folds learnt; None if nothing was learnt."""
 
 
 def train_scorer(
@@ -156,8 +157,8 @@ def train_scorer(
 
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
     and are left out. What histories teach is learnt first, then what a query adds to it: with a query the answer is
-    nearly given away, and takes other weights and more time. How long to train each is chosen by
-    cross-validation over lists, then all lists train that long.
+    nearly given away, and takes other weights and more time. With too few histories the tower is trusted, and
+    queries add to that. How long to train each is chosen by cross-validation over lists, then all train that long.
 
     Args:
         retriever: Source of candidates and features.
@@ -171,18 +172,28 @@ def train_scorer(
         return TrainedScorer(build_scorer(dim, shape).eval(), None)
     scorer = _fresh(dim, shape, seed)
     lists = _Lists.of(retriever, groups)
-    if int((~lists.asked).sum()) < 10 * config.folds:
+    plain, enough = ~lists.asked, 10 * config.folds
+    if max(int(plain.sum()), int(lists.asked.sum())) < enough:
         return TrainedScorer(_trusting_the_tower(scorer), None)
     vectors = torch.from_numpy(retriever.vectors)
     fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(lists)) % config.folds)
     folds = [_Run(_fresh(dim, shape, seed), vectors, lists, config, seed) for _ in range(config.folds)]
     whole = _Run(scorer, vectors, lists, config, seed)
-    _learn(whole, folds, fold, ~lists.asked, config)
-    gains = sum(run.gain_of(((fold == part) & ~lists.asked).nonzero()[:, 0]) for part, run in enumerate(folds))
+
+    def quality(chosen: Tensor, asked: bool) -> float:
+        gains = sum(run.gain_of(((fold == part) & chosen).nonzero()[:, 0]) for part, run in enumerate(folds))
+        return gains / sum(len(cases.targets) for cases in groups if (cases.queries is not None) == asked)
+
+    by_history = int(plain.sum()) >= enough
+    if by_history:
+        _learn(whole, folds, fold, plain, config)
+        reached = quality(plain, asked=False)
     for run in (whole, *folds):
+        if not by_history:
+            _trusting_the_tower(run.scorer)
         run.turn_to_queries()
     _learn(whole, folds, fold, lists.asked, config)
-    return TrainedScorer(scorer.eval(), gains / sum(len(cases.targets) for cases in groups if cases.queries is None))
+    return TrainedScorer(scorer.eval(), reached if by_history else quality(lists.asked, asked=True))
 
 
 def _learn(whole: "_Run", folds: Sequence["_Run"], fold: Tensor, chosen: Tensor, config: ScorerTrainingConfig) -> None:

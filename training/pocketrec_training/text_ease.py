@@ -133,7 +133,7 @@ def strongest(weights: csr_matrix, per_item: int) -> list[tuple[NDArray[np.int32
 
 def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: float) -> csr_matrix:
     unique = [np.unique(rows) for rows in histories]
-    lengths = np.array([len(rows) for rows in unique])
+    lengths = np.array([len(rows) for rows in unique], dtype=np.int64)
     users = np.repeat(np.arange(len(unique)), lengths)
     columns = np.concatenate([*unique, np.zeros(0, np.int32)])
     ones = csr_matrix((np.ones(len(columns), np.float32), (users, columns)), shape=(len(unique), items))

@@ -57,6 +57,7 @@ def rank_by_tower(
     histories: Sequence[Rows],
     history: int,
     k: int,
+    queries: Tensor | None = None,
     contexts: Tensor | None = None,
 ) -> NDArray[np.int32]:
     """Best k items of the whole catalogue by inner product, history masked: int32 [histories, k].
@@ -67,9 +68,10 @@ def rank_by_tower(
         histories: Item rows of each user, oldest first.
         history: Newest items that are read.
         k: Length of each ranking.
+        queries: As for `user_vectors`.
         contexts: As for `user_vectors`.
     """
-    users = user_vectors(tower, vectors, histories, history, contexts=contexts)
+    users = user_vectors(tower, vectors, histories, history, queries, contexts)
     ranked = np.zeros((len(histories), min(k, len(vectors))), np.int32)
     for start in range(0, len(histories), 512):
         scores = users[start : start + 512] @ vectors.T

@@ -22,7 +22,7 @@ from pocketrec_training.lessons import Lessons
 from pocketrec_training.losses.negatives import nearest
 from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
-from pocketrec_training.sequences import Batch, batches, windows
+from pocketrec_training.sequences import Batch
 from pocketrec_training.text_reader import TextReader
 from pocketrec_training.tower_ranking import rank_by_tower
 
@@ -123,7 +123,7 @@ class _Run:
         self.table, self.tower, self.lessons, self.config, self.seed = table, tower, lessons, config, seed
         self.reading = reading
         self.processes = Processes.here()
-        self.objective = Objective.of(config, lessons.popularity(len(table.residual)), self.processes)
+        self.objective = Objective.of(config, lessons.popularity, lessons.known, self.processes)
         groups = [
             {"params": list(tower.parameters()), "rate": config.rate, "weight_decay": config.weight_decay},
             # The projection starts from a good place and moves all items at once: it takes smaller steps.
@@ -143,18 +143,17 @@ class _Run:
         random = np.random.default_rng([self.seed, self.epoch])
         history = self.tower.history
         augmentation = self.config.augmentation
-        pieces = windows(self.lessons.histories, history, random, shuffled=not self.tower.positions)
+        pieces = self.lessons.pieces(history, random, shuffled=not self.tower.positions)
         pieces = shortened(pieces, augmentation, random)
         near = self._near()
         near_rows = self.objective.rows_of(near)
         self.table.train()
         self.tower.train()
         losses = []
-        drawn = batches(pieces, self.config.batch, random)
-        for step, part in enumerate(drawn):
+        drawn = self.lessons.batches(pieces, self.config.batch, random)
+        for step, batch in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
-            batch = disguised(self.lessons.batch(part), augmentation, near_rows, random)
-            losses.append(self._step(batch, near, random))
+            losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))
         self.epoch += 1
         if self.reading is not None:
             self._read_catalogue()
@@ -163,8 +162,9 @@ class _Run:
     def validate(self) -> float:
         """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best.
 
-        While an encoder learns, half of it counts as if all items were cold, ranked and read by their text alone.
-        Where contexts of the cases are known, half of it is with them.
+        Users are ranked for as they are, and where their contexts are known once more with them; every query counts as
+        a user does. While an encoder learns, half of it counts as if all items were cold, ranked and read by their
+        text alone.
         """
         self.table.eval()
         self.tower.eval()
@@ -178,14 +178,18 @@ class _Run:
 
     @torch.no_grad()
     def _quality(self, warm: Tensor) -> float:
-        lessons, vectors = self.lessons, self.table(warm)
-        cases = lessons.validation
-        said = lessons.requests.contexts_at(lessons.validation_contexts, self.table.read)
-        rankings = [
-            rank_by_tower(self.tower, vectors, cases.histories, self.tower.history, 10, contexts)
-            for contexts in ((None,) if said is None else (None, said))
-        ]
-        return float(np.mean([ndcg(ranked, cases.targets) for ranked in rankings])) if len(cases) else 0.0
+        lessons, vectors, history = self.lessons, self.table(warm), self.tower.history
+        users, typed, gains = lessons.validation, lessons.validation_queries, [np.zeros(0)]
+        if users.queries is None:
+            said = lessons.requests.contexts_at(lessons.validation_contexts, self.table.read)
+            for contexts in (None,) if said is None else (None, said):
+                ranked = rank_by_tower(self.tower, vectors, users.histories, history, 10, contexts=contexts)
+                gains.append(ndcg(ranked, users.targets))
+        if len(typed):
+            queries = self.table.read(lessons.requests.held_out)
+            gains.append(ndcg(rank_by_tower(self.tower, vectors, typed.histories, history, 10, queries), typed.targets))
+        every = np.concatenate(gains)
+        return float(every.mean()) if len(every) else 0.0
 
     def take_best(self) -> None:
         """Go back to the best epoch."""

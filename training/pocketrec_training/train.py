@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 import torch
-import torch.nn.functional as F
 from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.digest import text_digest
-from pocketrec.errors import DataError
+from pocketrec.errors import ConfigError, DataError
 from pocketrec.index import VectorIndex
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
@@ -53,8 +52,8 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     """Length of item and user vectors."""
     encoder: EncoderConfig = EncoderConfig()
     template: TextTemplate = TextTemplate()
-    split: Literal["leave-last-out", "global-time", "last-basket", "cold-items"] = "leave-last-out"
-    """What is held out for validation and test."""
+    split: Literal["leave-last-out", "global-time", "last-basket", "cold-items", "queries"] = "leave-last-out"
+    """What is held out for validation and test; where there are queries alone, a part of them."""
     order: Literal["known", "unknown"] | None = None
     """Whether the order of a history says something; by default it does unless most users' last two events tie."""
     tower: TowerConfig = TowerConfig()
@@ -109,14 +108,17 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         checkpoint: Folder to resume from, and to write to after each epoch.
 
     Raises:
-        DataError: Fewer than two users or items to learn from.
+        DataError: Fewer than two items, or than two users or queries to learn from.
+        ConfigError: There are queries alone, and the config has no use for them.
     """
-    learners = sum(len(rows) >= 2 for rows in split.fit)
-    if learners < 2 or len(dataset.items) < 2:
+    learners, typed = sum(len(rows) >= 2 for rows in split.fit), split.queries
+    if max(learners, len(typed.fit)) < 2 or len(dataset.items) < 2:
         raise DataError(
             f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
-            f"and {len(dataset.items)} items: too few to learn from"
+            f"{len(typed.fit)} queries to learn from and {len(dataset.items)} items: too few to learn from"
         )
+    if learners < 2:
+        _check_queries_teach(config)
     reading = config.encoder
     encoder_folder = Path(reading.folder) if reading.folder else default_encoder()
     pooling = reading.pooling or stated_pooling(encoder_folder)
@@ -124,7 +126,9 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     known_order = not dataset.card.ties.unordered if config.order is None else config.order == "known"
     shape = msgspec.structs.replace(config.tower, positions=known_order)
     contexts = Contexts.of(dataset, split, config.context)
-    requests = RequestTexts(title_fragments(dataset.items, seed), contexts.texts)
+    requests = RequestTexts(
+        title_fragments(dataset.items, seed), contexts.texts, typed.fit.texts, typed.validation.texts
+    )
     source = Source(encoder_folder, pooling, dataset.items, config.template, requests)
     if config.kind == "tower":
         fitted = fit_tower(source, split, contexts, config, shape, seed, checkpoint)
@@ -143,7 +147,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         count=config.candidates,
     )
     cases = split.validation.sample(config.scorer_training.cases, seed)
-    groups = scorer_cases(fitted, cases, shape.history, seed)
+    groups = scorer_cases(fitted, cases, typed.validation, shape.history, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
     card = ModelCard(
         format=FORMAT,
@@ -188,17 +192,27 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     )
 
 
+def _check_queries_teach(config: TrainConfig) -> None:
+    """Queries alone teach the tower, and nothing else."""
+    for key, value, wanted in (("kind", config.kind, "tower"), ("encoder.tune", config.encoder.tune, "none")):
+        if value != wanted:
+            raise ConfigError(f"{key}={value} learns from interactions, of which there are none: set {key}={wanted}")
+    if config.training.request_weight == 0:
+        raise ConfigError("training.request_weight=0 leaves nothing to learn from queries: set it above 0")
+
+
 @torch.inference_mode()
 def _tower_quality(fitted: Fitted, cases: HeldOut, contexts: Contexts, history: int) -> dict[str, float]:
-    """NDCG@10 of the tower alone on validation users, and where contexts are known also with them."""
+    """NDCG@10 of the tower alone on validation cases, and where contexts are known also with them."""
     if not len(cases):
         return {"tower/ndcg@10": 0.0}
     vectors = torch.from_numpy(fitted.vectors)
+    typed = None if cases.queries is None else fitted.projected(fitted.requests.held_out)
 
     def quality(said: Tensor | None) -> float:
-        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, said)
+        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, typed, said)
         return float(np.mean(ndcg(ranked, cases.targets)))
 
     figures = {"tower/ndcg@10": quality(None)}
-    said = fitted.requests.contexts_at(contexts.validation, lambda texts: F.normalize(fitted.projection(texts), dim=-1))
+    said = fitted.requests.contexts_at(contexts.validation, fitted.projected)
     return figures if said is None else figures | {"tower/context/ndcg@10": quality(said)}

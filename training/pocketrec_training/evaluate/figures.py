@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pocketrec_export.rankings import Interval, paired_bootstrap
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
-from pocketrec_training.evaluate.ranker import Ranker
+from pocketrec_training.evaluate.ranker import Ranker, Searcher
 from pocketrec_training.evaluate.significance import holm, permutation_test
 
 
@@ -65,3 +65,8 @@ def measure_all(
         measured[name] = Measurement.of(ranker, yardstick, unmasked)
         del ranker
     return measured
+
+
+def measure_searches(searchers: Iterable[tuple[str, Searcher]], yardstick: Yardstick) -> dict[str, Measurement]:
+    """Measure answers to queries likewise."""
+    return {name: Measurement.of_search(searcher, yardstick) for name, searcher in searchers}

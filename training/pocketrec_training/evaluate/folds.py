@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.query_split import QueryParts
 from pocketrec_training.evaluate.splits import Split, cut_at, last_of, moments
 
 WINDOW_SHARE = 0.1
@@ -37,7 +38,8 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
             fit[user] = whole[user][:0]
         for user in chosen:
             fit[user] = whole[user][:-1]
-        splits.append(Split(f"fold {number} of {k}", fit, last_of(whole, chosen), last_of(whole, np.sort(held))))
+        validation, test = last_of(whole, chosen), last_of(whole, np.sort(held))
+        splits.append(Split(f"fold {number} of {k}", fit, validation, test, QueryParts.of(dataset.queries)))
     return splits
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pocketrec.errors import DataError
 from pocketrec_export.held_out import HeldOut
 from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.query_split import QueryParts
 
 Rows = NDArray[np.int32]
 
@@ -27,6 +28,8 @@ class Split:
     """What models may learn from: item rows of each user of the data set, oldest first; may be empty."""
     validation: HeldOut
     test: HeldOut
+    queries: QueryParts = field(default_factory=QueryParts.none)
+    """Those that may be learnt from do so beside `fit`, whatever the cases are."""
 
     def popularity(self, items: int) -> NDArray[np.int64]:
         """Interactions with each item that models may learn from, [items]."""
@@ -34,9 +37,11 @@ class Split:
         return np.bincount(rows, minlength=items).astype(np.int64)
 
     def cold(self, items: int) -> NDArray[np.bool_]:
-        """Items that nothing was learnt or chosen by: neither in `fit` nor a validation target, [items]."""
+        """Items that nothing was learnt or chosen by: neither in `fit` nor a validation target or answer, [items]."""
         unmet: NDArray[np.bool_] = self.popularity(items) == 0
         unmet[np.concatenate([*self.validation.targets, np.zeros(0, np.int32)])] = False
+        for part in (self.queries.fit, self.queries.validation):
+            unmet[part.items()] = False
         return unmet
 
 
@@ -54,6 +59,7 @@ def leave_last_out(dataset: Dataset) -> Split:
         fit=[rows[:-2] if len(rows) >= 3 else rows for rows in whole],
         validation=last_of([rows[:-1] for rows in whole], users),
         test=last_of(whole, users),
+        queries=QueryParts.of(dataset.queries),
     )
 
 
@@ -127,7 +133,23 @@ def cold_items(dataset: Dataset) -> Split:
         fit=[rows[~held[rows]] for rows in whole.fit],
         validation=whole.validation.chosen(np.array(kept, dtype=np.int64)),
         test=whole.test,
+        queries=whole.queries,
     )
+
+
+def queries(dataset: Dataset) -> Split:
+    """Queries as cases, of the splits that the source names; all histories are for learning.
+
+    Raises:
+        DataError: The data set has no such queries.
+    """
+    parts = QueryParts.of(dataset.queries)
+    if not (len(parts.test) and len(parts.fit)):
+        raise DataError(
+            f"data set {dataset.card.name} has {len(parts.fit)} queries to learn from and {len(parts.test)} to test, "
+            "by column split of queries: use the split leave-last-out"
+        )
+    return Split("queries", dataset.histories(), parts.validation.held_out(), parts.test.held_out(), parts)
 
 
 SPLITS: dict[str, Callable[[Dataset], Split]] = {
@@ -135,11 +157,12 @@ SPLITS: dict[str, Callable[[Dataset], Split]] = {
     "global-time": global_time,
     "last-basket": last_basket,
     "cold-items": cold_items,
+    "queries": queries,
 }
 
 
 def make_split(dataset: Dataset, name: str) -> Split:
-    """Cut by the name that models and bundles record.
+    """Cut by the name that models and bundles record; a data set of queries alone is always cut by them.
 
     Raises:
         ValueError: No such split.
@@ -147,7 +170,8 @@ def make_split(dataset: Dataset, name: str) -> Split:
     """
     if name not in SPLITS:
         raise ValueError(f"split {name!r} is unknown; choose one of {', '.join(SPLITS)}")
-    split = SPLITS[name](dataset)
+    alone = dataset.queries is not None and not len(dataset.rows)
+    split = SPLITS["queries" if alone else name](dataset)
     if not len(split.test):
         raise DataError(
             f"data set {dataset.card.name}: no user has the three interactions or baskets that {name} needs"
@@ -200,7 +224,7 @@ def _cut(dataset: Dataset, name: str, places: Callable[[NDArray[np.int64]], Sequ
         fit.append(rows[:first])
         validation.add(user, rows[:first], rows[first:second])
         test.add(user, rows[:second], rows[second:end])
-    return Split(name, fit, validation.held_out(), test.held_out())
+    return Split(name, fit, validation.held_out(), test.held_out(), QueryParts.of(dataset.queries))
 
 
 class _Cases:

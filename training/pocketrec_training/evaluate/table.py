@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pocketrec.results import Result
 
 COLUMNS = ("recall", "mrr", "hit", "coverage", "gini", "novelty", "diversity")
-_SLICES = ("head", "tail", "cold", "short", "long")
+_SLICES = ("head", "tail", "cold", "short", "long", "unlike")
 
 
 def table(result: Result, at: int = 10) -> str:
