@@ -7,6 +7,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from toys import THINGS, write_shop
@@ -14,14 +15,22 @@ from toys import THINGS, write_shop
 from pocketrec import Recommender
 from pocketrec.errors import ConfigError, DataError
 from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import Model
+from pocketrec_export.rankings import ndcg
+from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, Queries
 from pocketrec_training.evaluate.evaluation import evaluate
 from pocketrec_training.evaluate.query_split import QueryParts, words_of
 from pocketrec_training.evaluate.splits import make_split
+from pocketrec_training.item_table import ItemTable
+from pocketrec_training.lessons import Lessons
 from pocketrec_training.model_ranker import ModelRanker
 from pocketrec_training.prepare import find_source, prepare
+from pocketrec_training.request_texts import RequestTexts, title_fragments
+from pocketrec_training.tower_ranking import rank_by_tower
+from pocketrec_training.tower_training import train_tower
 from pocketrec_training.train import fit_model, train
 
 CODES = {"small": "red", "large": "green"}
@@ -138,6 +147,25 @@ def test_queries_teach_what_titles_do_not_say(folders, config):
     assert found(untaught, split.queries.test) <= 0.1
     assert found(taught, split.queries.test) >= 0.3
     assert taught.card.validation["ndcg@10"] > 0.9  # histories are foreseen as ever
+
+
+def test_items_that_nobody_took_are_their_text_from_the_first_step(folders, toy_config):
+    dataset = Dataset.load(folders / "alone")
+    split = make_split(dataset, "queries")
+    texts = RequestTexts(title_fragments(dataset.items, 0), [], split.queries.fit.texts, split.queries.validation.texts)
+    random = np.random.default_rng(0)
+    requests = texts.read(lambda every: random.standard_normal((len(every), 24)).astype(np.float32))
+    lessons = Lessons.of(split, Contexts.of(dataset, split, ContextConfig()), requests)
+    table = ItemTable(random.standard_normal((40, 24)).astype(np.float32), 16)
+    with torch.no_grad():
+        table.residual.mul_(100)  # would drown what texts say
+    tower = UserTower(16, toy_config.tower)
+    reached = train_tower(table, tower, lessons, toy_config.training, seed=0)
+    with torch.no_grad():
+        vectors, typed = table.read(table.text_vectors), table.read(requests.held_out)
+    cases = lessons.validation_queries
+    ranked = rank_by_tower(tower, vectors, cases.histories, 10, 10, typed)
+    assert reached == pytest.approx(np.mean(ndcg(ranked, cases.targets)))
 
 
 def test_queries_alone_are_enough_from_training_to_the_bundle(folders, config, tmp_path):

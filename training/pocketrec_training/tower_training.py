@@ -123,6 +123,7 @@ class _Run:
         self.table, self.tower, self.lessons, self.config, self.seed = table, tower, lessons, config, seed
         self.reading = reading
         self.processes = Processes.here()
+        self.taken = lessons.popularity > 0  # the others end without residual, so they never have one
         self.objective = Objective.of(config, lessons.popularity, lessons.known, self.processes)
         groups = [
             {"params": list(tower.parameters()), "rate": config.rate, "weight_decay": config.weight_decay},
@@ -168,10 +169,9 @@ class _Run:
         """
         self.table.eval()
         self.tower.eval()
-        known = torch.ones(len(self.table.residual), dtype=torch.bool)
-        quality = self._quality(known)
+        quality = self._quality(self.taken)
         if self.reading is not None:
-            quality = (quality + self._quality(~known)) / 2
+            quality = (quality + self._quality(torch.zeros_like(self.taken))) / 2
         if quality > self.best_quality:
             self.best_epoch, self.best_quality, self.best_weights = self.epoch, quality, self._weights()
         return quality
@@ -223,7 +223,7 @@ class _Run:
     def _step(self, batch: Batch, near: Tensor, random: np.random.Generator) -> float:
         """One step of the optimiser; returns the loss."""
         config, table = self.config, self.table
-        warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share)
+        warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share) & self.taken
         cached, texts = None, table.text_vectors
         if self.reading is not None:
             rows = torch.unique(batch.rows[batch.mask > 0])
