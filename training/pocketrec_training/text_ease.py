@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
+from pocketrec_training.slim import slim
 
 _WORD = re.compile(r"\w+")
 
@@ -29,8 +30,12 @@ _WORD = re.compile(r"\w+")
 class NeighbourConfig(Config, frozen=True, kw_only=True):
     """How neighbours are fitted."""
 
+    method: Literal["ease", "slim"] = "ease"
+    """`slim`: few weights, none negative, and a fit that takes longer; see `slim.py`."""
     regularisation: Annotated[float, Meta(gt=0)] = 100.0
-    """lambda: larger trusts single co-occurrences less."""
+    """lambda, of SLIM l2: larger trusts single co-occurrences less."""
+    l1: Annotated[float, Meta(gt=0)] = 1.0
+    """Of SLIM alone: larger leaves fewer weights."""
     text_weight: Annotated[float, Meta(ge=0)] = 2.0
     """a: how much a shared word counts against a shared user; 0 leaves words out."""
     vector_weight: Annotated[float, Meta(ge=0)] = 0.0
@@ -76,8 +81,12 @@ def fit_neighbours(
     """
     stacked = vstack([_taken(histories, len(texts), config.length_exponent), config.text_weight * word_matrix(texts)])
     if len(texts) <= config.max_items:
-        prior = config.vector_weight**2 * likeness(vectors) if config.vector_weight else None
-        return truncated(ease(stacked.tocsr(), config.regularisation, prior), config.per_item)
+        counts = gram(stacked)
+        if config.vector_weight:
+            counts += config.vector_weight**2 * likeness(vectors)
+        if config.method == "slim":
+            return truncated(slim(counts, config.l1, config.regularisation), config.per_item)
+        return truncated(ease(counts, config.regularisation), config.per_item)
     return _cosine_neighbours(stacked.tocsc(), config)
 
 
@@ -91,17 +100,18 @@ def likeness(vectors: NDArray[np.float32]) -> Tensor:
     return F.normalize(centred, dim=1) @ F.normalize(centred, dim=1).T
 
 
-def ease(matrix: csr_matrix, regularisation: float, prior: Tensor | None = None) -> NDArray[np.float32]:
+def gram(matrix: csr_matrix) -> Tensor:
+    """X'X of a users x items matrix, dense float [items, items]."""
+    return torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
+
+
+def ease(gram: Tensor, regularisation: float) -> NDArray[np.float32]:
     """EASE weights, dense float32 [items, items]; row i holds what an i in the history says about every item.
 
     Args:
-        matrix: Users x items.
+        gram: G, float [items, items]; overwritten.
         regularisation: lambda.
-        prior: Added to the Gram matrix [items, items].
     """
-    gram = torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
-    if prior is not None:
-        gram += prior
     gram.diagonal().add_(regularisation)
     precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
     weights = precision.div_(-precision.diagonal().clone()[None, :])

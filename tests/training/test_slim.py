@@ -1,0 +1,63 @@
+"""SLIM against an independent elastic net."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import ElasticNet
+
+from pocketrec_training.slim import slim
+from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
+
+
+def log(users=200, items=25, seed=0):
+    """Users of five tastes, five items each, and some noise."""
+    random = np.random.default_rng(seed)
+    taste = random.integers(0, 5, users)
+    liked = np.arange(items)[None, :] // 5 == taste[:, None]
+    return (random.random((users, items)) < np.where(liked, 0.6, 0.08)).astype(np.float64)
+
+
+def gram(x):
+    return torch.from_numpy((x.T @ x).astype(np.float32))
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(1.0, 10.0), (8.0, 1.0), (0.1, 100.0)])
+def test_weights_are_those_of_scikit_learn(l1, l2):
+    x = log()
+    ours = slim(gram(x), l1, l2)
+    for j in range(x.shape[1]):
+        others = np.delete(np.arange(x.shape[1]), j)
+        share = (l1 + l2) / len(x)  # scikit-learn divides the squares by the number of rows
+        penalty = {"alpha": share, "l1_ratio": l1 / (l1 + l2)}
+        net = ElasticNet(**penalty, positive=True, fit_intercept=False, tol=1e-8, max_iter=5000)
+        theirs = net.fit(x[:, others], x[:, j]).coef_
+        np.testing.assert_allclose(ours[others, j], theirs, atol=2e-4)
+        assert ours[j, j] == 0
+
+
+def test_a_larger_l1_leaves_fewer_weights_and_none_is_negative():
+    counts = [np.count_nonzero(slim(gram(log()), l1, 1.0)) for l1 in (0.1, 5.0, 20.0, 1000.0)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[2] > 0
+    assert counts[3] == 0
+    assert (slim(gram(log()), 0.1, 1.0) >= 0).all()
+
+
+def test_few_candidates_are_the_strongest():
+    whole, few = slim(gram(log()), 2.0, 1.0), slim(gram(log()), 2.0, 1.0, candidates=6)
+    assert (np.count_nonzero(few, axis=0) <= 6).all()
+    strongest = whole.argmax(axis=0)
+    assert np.mean(few[strongest, np.arange(25)] > 0) > 0.9
+
+
+def test_neighbours_by_slim_know_tastes_and_words():
+    x = log()
+    histories = [np.flatnonzero(row).astype(np.int32) for row in x]
+    texts = [f"thing{row}" for row in range(25)] + ["red cup", "red plate"]
+    config = NeighbourConfig(method="slim", l1=1.0, regularisation=1.0, text_weight=2.0, per_item=4)
+    neighbours = fit_neighbours(histories, texts, np.zeros((0, 0), np.float32), config)
+    for item in range(25):
+        rows, votes = neighbours.votes(np.array([item], np.int32))
+        assert rows[votes.argmax()] // 5 == item // 5
+    rows, votes = neighbours.votes(np.array([25], np.int32))
+    assert rows[votes > 0].tolist() == [26]
