@@ -27,6 +27,7 @@ from pocketrec.manifest import (
     describe_files,
 )
 from pocketrec.neighbours import Neighbours
+from pocketrec.newcomers import settled
 from pocketrec.text import TextTemplate, clean_text
 
 COLOURS = ("red", "green", "blue", "grey")
@@ -59,6 +60,12 @@ def text_vector(text):
         if word in WORDS:
             vector[WORDS.index(word)] += 1
     return vector / max(np.linalg.norm(vector), 1e-12)
+
+
+def newcomer(text, folder):
+    """Where a bundle places a new item: at its text, drawn towards known items."""
+    known = np.load(folder / "popularity.npy") > 0
+    return settled(text_vector(text)[None], np.load(folder / "vectors.npy"), known)[0]
 
 
 def make_bundle(folder, items=None, vectors=None, walk=False, weights=None, words=WORDS):

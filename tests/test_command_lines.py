@@ -34,6 +34,9 @@ BAD = [
     ("prepare {source} --out {new} --min-user-count few", 2, "few"),
     ("prepare {source} --out {new} --min-user-count 1000", 1, "minimum counts"),
     ("prepare {source} --out {new} --min-item-count -1", 1, "-1"),
+    ("prepare {source} --out {new} --users-share third", 2, "third"),
+    ("prepare {source} --out {new} --users-share 1.5", 1, "1.5"),
+    ("prepare {source} --out {new} --users-share 0.0001", 1, "share of users"),
     ("prepare {broken} --out {new}", 1, "line 3"),
     # train
     ("train", 2, "--data"),
@@ -52,6 +55,21 @@ BAD = [
     ("train --data {dataset} --out {new} --config {nothing}", 1, "nothing"),
     ("train --data {dataset} --out {new} --config {file}", 1, "file.txt"),
     ("train --data {dataset} --out {new} --config {config}", 1, "towr"),
+    # tune
+    ("tune --data {dataset}", 2, "--space"),
+    ("tune --data {dataset} --space {nothing} --study {new} --trials 2 --out {new}", 1, "nothing"),
+    ("tune --data {dataset} --space {file} --study {new} --trials 2 --out {new}", 1, "file.txt"),
+    ("tune --data {dataset} --space {config} --study {new} --trials 2 --out {new}", 1, "towr"),
+    ("tune --data {dataset} --space {bad_space} --study {new} --trials 2 --out {new}", 1, "'depht'"),
+    ("tune --data {nothing} --space {space} --study {new} --trials 2 --out {new}", 1, "nothing"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {other}", 1, "other"),
+    ("tune --data {dataset} --space {space} --study {file} --trials 2 --out {new}", 1, "file.txt"),
+    ("tune --data {dataset} --space {space} --study {other} --trials 2 --out {new}", 1, "other"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 0 --out {new}", 1, "trials=0"),
+    ("tune --data {dataset} --space {space} --study {new} --trials few --out {new}", 2, "few"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {new} --seeds 1,x", 2, "1,x"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {new} --seeds 1,1", 1, "(1, 1)"),
+    ("tune --data {dataset} --space {space} --study {new} --trials 2 --out {new} --objective luck", 2, "luck"),
     # experiment
     ("experiment", 2, "NAME"),
     ("experiment nowhere", 1, "nowhere.toml"),
@@ -59,11 +77,21 @@ BAD = [
     ("experiment {good} --source {nothing} --work {new}", 1, "nothing"),
     ("experiment {good} --source {source} --work {other}", 1, "not an experiment"),
     ("experiment {good} --source {source} --work {new} --set seeds=[]", 1, "seeds"),
+    # ablate
+    ("ablate", 2, "NAME"),
+    ("ablate nowhere", 1, "nowhere.toml"),
+    ("ablate {file} --source {source}", 1, "file.txt"),
+    ("ablate {good} --source {source}", 1, "experiment"),
+    ("ablate {ablation} --source {nothing} --work {new}", 1, "nothing"),
+    ("ablate {ablation} --source {source} --work {other}", 1, "not an ablation"),
+    ("ablate {typo} --source {source} --work {new}", 1, "variant 'b'"),
     # compare
     ("compare", 2, "RESULT"),
     ("compare {file}", 1, "one result"),
     ("compare {file} {file}", 1, "file.txt"),
     ("compare {nothing} {file}", 1, "nothing"),
+    ("compare {dataset} {file}", 1, "seed-*"),
+    ("compare {nothing},{config} {file}", 1, "nothing"),
     # export
     ("export --out {new}", 2, "--model"),
     ("export --model {nothing} --out {new}", 1, "nothing"),
@@ -75,6 +103,20 @@ BAD = [
     ("export --model {model} --out {new} --gate-bound -0.1", 1, "bound"),
     ("export --model {model} --out {new} --set index.m=none", 1, "index.m"),
     ("export --model {model} --out {new} --config {config}", 1, "towr"),
+    # model
+    ("model", 2, "ACTION"),
+    ("model export-hf", 2, "export-hf"),
+    ("model export-st --out {new}", 2, "--model"),
+    ("model export-st --model {nothing} --out {new}", 1, "nothing"),
+    ("model export-st --model {dataset} --out {new}", 1, "model.json"),
+    ("model export-st --model {cut_model} --out {new}", 1, "cut_model"),
+    ("model export-st --model {model} --out {other}", 1, "other"),
+    ("model export-st --model {model} --out {file}", 1, "file.txt"),
+    ("model import-st --out {new}", 2, "--from"),
+    ("model import-st --from {nothing} --out {new}", 1, "nothing"),
+    ("model import-st --from {model} --out {new}", 1, "modules.json"),
+    ("model import-st --from {model} --out {other}", 1, "other"),
+    ("model import-st --from {model} --out {new} --without-prompts", 2, "--without-prompts"),
     # evaluate
     ("evaluate --model {model}", 2, "--data"),
     ("evaluate --data {dataset}", 1, "--bundle"),
@@ -153,8 +195,16 @@ def places(toy_model, toy_bundle, tmp_path_factory):
     found["file"].write_text("no = config [")
     found["config"] = place / "config.toml"
     found["config"].write_text("[towr]\nlayers = 2\n")
+    found["space"], found["bad_space"] = place / "space.toml", place / "bad_space.toml"
+    found["space"].write_text('search."tower.layers" = {choices = [1, 2]}')
+    found["bad_space"].write_text('search."tower.depht" = {choices = [1, 2]}')
     found["good"] = place / "good.toml"
     found["good"].write_text("seeds = [0]\n")
+    for name, setting in (("ablation", "train.dim=4"), ("typo", "train.dmi=4")):
+        found[name] = place / f"{name}.toml"
+        found[name].write_text(
+            f"experiment = '{found['good']}'\nvariants = {{a = ['train.dim=2'], b = ['{setting}']}}\n"
+        )
     return found
 
 

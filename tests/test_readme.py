@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from pocketrec import cli
+from pocketrec.results import Result
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 CONSOLE = re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+CONFIGS = sorted((ROOT / "training" / "configs").glob("*.toml"))
 LINES = re.findall(r"^\$ pocketrec (.*)$", "\n".join(CONSOLE).replace("\\\n", " "), re.MULTILINE)
 
 
@@ -44,6 +46,23 @@ def test_each_command_line_is_one_that_the_program_takes(line, toy_bundle, tmp_p
 
 def test_every_command_of_the_program_is_shown():
     assert {shlex.split(line)[0] for line in LINES} == set(cli.COMMANDS)
+
+
+def test_the_table_of_data_sets_shows_what_was_measured():
+    rows = re.findall(
+        r"^\| ([\w-]+) \| (0\.\d{4} \(.*?\)) \| (0\.\d{4}) \| (.*?) \| (\d+) min \|$", README, re.MULTILINE
+    )
+    results = {path.stem: Result.read(path) for path in (ROOT / "bench" / "results").glob("*.json")}
+    assert {name for name, *_ in rows} == {
+        name for name in results if (ROOT / "training/configs" / f"{name}.toml").exists()
+    }
+    for name, masked, unmasked, best, minutes in rows:
+        figures, (low, high) = results[name].metrics, results[name].intervals["ndcg@10"]
+        assert masked == f"{figures['ndcg@10']:.4f} ({low:.4f} - {high:.4f})"
+        assert unmasked == f"{figures['ndcg@10/unmasked']:.4f}"
+        value, baseline = max((metrics["ndcg@10"], key) for key, metrics in results[name].baselines.items())
+        assert best == f"{baseline} {value:.4f}"
+        assert minutes == f"{figures['train_s'] / 60:.0f}"
 
 
 def test_every_linked_file_exists():

@@ -76,6 +76,8 @@ def test_the_wheel_brings_only_the_runtimes_dependencies(light_python):
         ("prepare --demo ml-100k --out d", "training"),
         ("export --model m --out b", "export"),
         ("bench --bundle b", "bench"),
+        ("model export-st --model m --out d", "export"),
+        ("tune --data d --trials 2", "tune"),
     ],
 )
 def test_a_heavy_command_names_the_extra_that_brings_it(light_python, words, extra, tmp_path):

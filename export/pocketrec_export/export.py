@@ -14,11 +14,12 @@ from pocketrec.config import Config
 from pocketrec.encoder import TextEncoder
 from pocketrec.features import FEATURES
 from pocketrec.manifest import NAME, GraphFacts, Manifest
+from pocketrec.newcomers import settled
 from pocketrec.progress import progress
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec_export.bundle_writer import Graph, Index
-from pocketrec_export.fusions import fuse_encoder
+from pocketrec_export.fusions import fuse_and_prove
 from pocketrec_export.gate import GateConfig, Probe, first_half
 from pocketrec_export.graphs.user import QUERY, UserTower
 from pocketrec_export.index_builder import IndexConfig, build_index
@@ -26,7 +27,7 @@ from pocketrec_export.model import Model
 from pocketrec_export.precision import Choice, Precision, Variants, choose_precision
 from pocketrec_export.quantise import dynamic_int8, stored_int8
 from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
-from pocketrec_export.shapes import Inputs, prove_shapes
+from pocketrec_export.shapes import GRID, Inputs, prove_shapes
 
 Vectors = NDArray[np.float32]
 
@@ -91,9 +92,10 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
 def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph], dict[str, float], dict[str, int]]:
     """Float32 graphs, each proved on a grid of shapes; the encoder with fused operators."""
     random = np.random.default_rng(0)
-    dim, vocabulary = model.card.dim, int(model.encoder.text_model.transformer.config.vocab_size)  # type: ignore[union-attr, arg-type]
+    dim, vocabulary = model.card.dim, int(model.encoder.text_model.config.vocab_size)
 
     def tokens(batch: int, length: int) -> Inputs:
+        length = min(length, model.card.max_tokens)
         lengths = random.integers(1, length + 1, size=(batch, 1))
         return {
             "input_ids": random.integers(0, vocabulary, size=(batch, length)),
@@ -128,12 +130,12 @@ def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph]
         optimum_exporter.export_encoder(model.encoder, plain)
     else:
         _export(model.encoder, tokens(2, 7), "vector", ("batch", "length"), plain)
-    fused = work / "encoder.onnx"
-    fusions = fuse_encoder(plain, fused, model.encoder.text_model.transformer.config)
+    longest = (1, model.card.max_tokens)
+    proved = fuse_and_prove(plain, work / "encoder.onnx", model.encoder, tokens, (*GRID, longest))
     _export(model.user, history(2, 7), "user", ("batch", "length"), work / "user.onnx")
     _export(model.scorer, candidates(2, 7), "scores", ("batch", "length"), work / "scorer.onnx")
     differences = {
-        "encoder": prove_shapes(model.encoder, fused, tokens),
+        "encoder": proved.difference,
         "user": prove_shapes(model.user, work / "user.onnx", history),
         "scorer": prove_shapes(model.scorer, work / "scorer.onnx", candidates),
     }
@@ -150,7 +152,7 @@ def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph]
         )
         for role in differences
     }
-    return graphs, differences, fusions
+    return graphs, differences, proved.fusions
 
 
 def _export(module: torch.nn.Module, example: Inputs, output: str, axes: tuple[str, str], path: Path) -> None:
@@ -184,8 +186,8 @@ def _indexes(
 ) -> dict[Precision, Index]:
     """An index for each encoder. Items with behaviour keep their trained vectors, whichever reads new texts.
 
-    Items that have only text get the very vectors that the shipped encoder gives, so that adding such an item again
-    at run time puts it in the same place.
+    Items that have only text are read by the shipped encoder, so that adding such an item again at run time puts it in
+    the same place.
     """
     users = [_user_vectors(model)]
     if isinstance(model.user, UserTower):
@@ -199,6 +201,8 @@ def _indexes(
             vectors[cold] = reader.encode(
                 [model.card.template.render(model.items[row]) for row in cold], model.card.dim
             )
+            known = model.popularity > 0
+            vectors[~known] = settled(vectors[~known], vectors, known)
         elif indexes:
             indexes[precision] = next(iter(indexes.values()))
             continue

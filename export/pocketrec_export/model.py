@@ -5,7 +5,8 @@ encoder/              the language model, a Hugging Face folder
 weights.safetensors   projection, user tower and scorer
 items.sqlite          the catalogue; an item's row is its place in every array
 vectors.npy           float32 [items, dim], unit rows
-residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual)
+residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual), but for items that nobody
+                      took, which have no residual and stand where `pocketrec.newcomers` puts them
 popularity.npy        int32 [items], interactions that training saw
 neighbours/           item-item weights of what is taken together
 followers/            item-item weights of what is taken next
@@ -24,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from pocketrec.catalogue import Catalogue, write_catalogue
@@ -34,13 +34,18 @@ from pocketrec.items import Item
 from pocketrec.neighbours import Neighbours
 from pocketrec.staging import staged_folder
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Encoder, Pooling, TextModel
+from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.scorer import Scorer, ScorerConfig, build_scorer
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_export.held_out import HeldOut
+from pocketrec_export.tokenizer import FILE as TOKENIZER
+from pocketrec_export.tokenizer import read_tokenizer
 
 FORMAT = 1
+_LEFT_OUT = ("onnx", "openvino", "*.bin*", "*.h5", "*.msgpack", "*.ot")
+"""What a language model's folder may hold of the same weights in other forms."""
 
 
 class ModelCard(Config, frozen=True, kw_only=True):
@@ -59,6 +64,8 @@ class ModelCard(Config, frozen=True, kw_only=True):
     max_tokens: Annotated[int, msgspec.Meta(ge=4)]
     template: TextTemplate
     tower: TowerConfig
+    slices: tuple[int, ...]
+    """Shorter lengths at which vectors rank too, cut off at the end."""
     scorer: ScorerConfig
     candidates: Annotated[int, msgspec.Meta(ge=1)]
     neighbour_decay: float
@@ -95,9 +102,7 @@ class Model:
     def save(self, folder: Path) -> None:
         """Write the folder whole, or leave what was there."""
         with staged_folder(folder) as aside:
-            shutil.copytree(self.encoder_folder, aside / "encoder", ignore=shutil.ignore_patterns("onnx", "*.bin"))
-            if self.card.tuned != "none":
-                self.encoder.text_model.transformer.save_pretrained(aside / "encoder")  # type: ignore[operator]
+            self._save_encoder(aside / "encoder")
             save_file(self._weights(), aside / "weights.safetensors")
             write_catalogue(aside / "items.sqlite", self.items)
             np.save(aside / "vectors.npy", self.vectors)
@@ -127,8 +132,8 @@ class Model:
             items = Catalogue.open(folder / "items.sqlite").all_items()
         except (OSError, ValueError, EOFError, SafetensorError, sqlite3.Error) as error:
             raise ModelError(f"{folder} is not a whole model: {error}; train it again") from None
-        _check_tokenizer(folder / "encoder" / "tokenizer.json")
-        text_model = TextModel.open(folder / "encoder", card.pooling)
+        read_tokenizer(folder / "encoder")
+        text_model = TextModel.open(folder / "encoder", card.pooling, card.max_tokens)
         encoder = Encoder(text_model, nn.Linear(text_model.width, card.dim))
         user = UserTower(card.dim, card.tower) if card.kind == "tower" else FactorisationTower(card.dim)
         scorer = build_scorer(card.dim, card.scorer)
@@ -149,6 +154,14 @@ class Model:
             followers=followers,
             held_out=HeldOut.load(folder / "held_out.npz"),
         )
+
+    def _save_encoder(self, folder: Path) -> None:
+        """The language model's folder, with weights and tokenizer in the forms that everything after reads."""
+        shutil.copytree(self.encoder_folder, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        if self.card.tuned != "none" or not any(folder.glob("*.safetensors")):
+            self.encoder.text_model.transformer.save_pretrained(folder)  # type: ignore[operator]
+        if not (folder / TOKENIZER).exists():
+            read_tokenizer(self.encoder_folder).save(str(folder / TOKENIZER))
 
     def _weights(self) -> dict[str, Tensor]:
         parts: dict[str, nn.Module] = {
@@ -182,13 +195,6 @@ def read_card(folder: Path) -> ModelCard:
     if card.format > FORMAT:
         raise ModelError(f"{path} has format {card.format}; this version reads up to {FORMAT}")
     return card
-
-
-def _check_tokenizer(path: Path) -> None:
-    try:
-        Tokenizer.from_file(str(path))
-    except Exception as error:  # the tokenizers package raises bare Exception
-        raise ModelError(f"{path} can't be read: {error}; train the model again") from None
 
 
 def _load(part: nn.Module, prefix: str, weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -27,15 +27,24 @@ class _Entry(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-_TRAINING = ("polars", "scipy", "torch", "transformers")
+_TRAINING = ("accelerate", "peft", "polars", "scipy", "torch", "transformers")
 COMMANDS = {
     "prepare": _Entry("pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars",)),
     "train": _Entry("pocketrec_training.commands.train", "train a model on a data set", "training", _TRAINING),
+    "tune": _Entry(
+        "pocketrec_training.commands.tune", "search for the settings that rank best", "tune", (*_TRAINING, "optuna")
+    ),
     "export": _Entry(
         "pocketrec_export.commands.export",
         "export a model to an int8 bundle",
         "export",
         ("torch", "onnx", "transformers"),
+    ),
+    "model": _Entry(
+        "pocketrec_export.commands.model",
+        "exchange encoders with sentence-transformers",
+        "export",
+        ("torch", "transformers"),
     ),
     "evaluate": _Entry(
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
@@ -45,6 +54,9 @@ COMMANDS = {
     ),
     "experiment": _Entry(
         "pocketrec_training.commands.experiment", "run a whole line from raw files to figures", "training", _TRAINING
+    ),
+    "ablate": _Entry(
+        "pocketrec_training.commands.ablate", "say what each part of an experiment is worth", "training", _TRAINING
     ),
     "bench": _Entry(
         "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)

@@ -74,9 +74,11 @@ class TextEncoder:
         return vector
 
     def tokens(self, text: str) -> list[int]:
-        """Ids of a text's tokens, cut to the encoder's length."""
-        ids: list[int] = self._tokenizer.encode(text).ids
-        return ids
+        """Ids of a text's tokens, cut to the encoder's length.
+
+        A text without any, which decoders allow, reads as token 0: a graph needs one.
+        """
+        return self._tokenizer.encode(text).ids or [0]
 
     def run(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vector of one tokenised text, float32 [dim], not cached."""

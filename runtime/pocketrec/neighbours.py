@@ -38,6 +38,11 @@ class Neighbours:
         )
 
     @classmethod
+    def none(cls, items: int) -> "Neighbours":
+        """Of items that say nothing about each other."""
+        return cls.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * items, decay=1.0)
+
+    @classmethod
     def open(cls, folder: Path, decay: float) -> "Neighbours":
         """Map the arrays that `save` wrote."""
         names = ("indptr", "rows", "weights")

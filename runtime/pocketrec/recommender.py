@@ -18,6 +18,7 @@ from pocketrec.features import features
 from pocketrec.items import Item, Recommendation, encode_item
 from pocketrec.live import LiveCatalogue
 from pocketrec.manifest import Manifest
+from pocketrec.newcomers import settled
 from pocketrec.overlay import Overlay
 from pocketrec.reasons import reasons_for
 from pocketrec.retrieval import retrieve
@@ -123,6 +124,7 @@ class Recommender:
         k: int = 10,
         where: Mapping[str, Condition] | None = None,
         exclude: Iterable[str] = (),
+        among: Iterable[str] | None = None,
         allow_seen: bool = False,
         diversity: float = 0.0,
         explain: bool = False,
@@ -137,6 +139,7 @@ class Recommender:
             k: Length of the answer.
             where: Field to value, to several values of which any will do, or to a range `{"min": 10, "max": 20}`.
             exclude: Ids that must not appear.
+            among: The only ids that may appear, such as this week's arrivals; all by default.
             allow_seen: Whether items of the history may appear.
             diversity: From 0, by score alone, to 1, by variety alone.
             explain: Fill in reasons.
@@ -149,7 +152,7 @@ class Recommender:
             raise ValueError(f"diversity must lie in 0..1, not {diversity!r}")
         live, ids = self._live, _ids(history, "history")
         request = self._read(live, ids, query, context)
-        allowed = self._allow(live, _NONE if allow_seen else request.seen, where, exclude)
+        allowed = self._allow(live, _NONE if allow_seen else request.seen, where, exclude, among)
         rows, scores = self._rank(live, request, allowed, k if diversity == 0 else max(5 * k, 50))
         if diversity > 0:
             taken = diversify(scores, live.vectors(rows), k, diversity)
@@ -210,12 +213,18 @@ class Recommender:
         seen: Rows,
         where: Mapping[str, Condition] | None = None,
         exclude: Iterable[str] = (),
+        among: Iterable[str] | None = None,
     ) -> _Allowed:
         """The request's rules as rows."""
         rules = Rules.of(where, live.fields)
         out = live.rows_of(_ids(exclude, "exclude"))
         without = np.concatenate([seen, out]) if len(out) else seen
         mask, added = live.allowed(rules), live.added_rows(rules)
+        if among is not None:
+            chosen = np.zeros(len(live), np.bool_)
+            chosen[live.rows_of(_ids(among, "among"))] = True
+            base, added = chosen[: len(self._bundle.catalogue)], added[chosen[added]]
+            mask = base if mask is None else base & mask
         if live.added:
             added, without = added[~np.isin(added, without)], without[without < len(self._bundle.catalogue)]
         return _Allowed(mask, added, without)
@@ -248,13 +257,15 @@ class Recommender:
         query: str | None = None,
         context: str | None = None,
         k: int = 10,
+        among: Iterable[str] | None = None,
         allow_seen: bool = False,
     ) -> list[str]:
         """Ids of the best k items: `recommend` without rules, reasons and the items themselves."""
         _check_k(k)
         live, ids = self._live, _ids(history, "history")
         request = self._read(live, ids, query, context)
-        rows, _ = self._rank(live, request, self._allow(live, _NONE if allow_seen else request.seen), k)
+        allowed = self._allow(live, _NONE if allow_seen else request.seen, among=among)
+        rows, _ = self._rank(live, request, allowed, k)
         return [live.id(row) for row in rows.tolist()]
 
     def recommend_many(
@@ -263,15 +274,16 @@ class Recommender:
         *,
         k: int = 10,
         where: Mapping[str, Condition] | None = None,
+        among: Iterable[str] | None = None,
         allow_seen: bool = False,
     ) -> list[list[Recommendation]]:
         """`recommend` for many histories, on one view of the catalogue; each answer is the one it gets alone."""
         _check_k(k)
-        live = self._live
+        live, chosen = self._live, None if among is None else _ids(among, "among")
         answers = []
         for history in histories:
             request = self._read(live, _ids(history, "history"), None, None)
-            allowed = self._allow(live, _NONE if allow_seen else request.seen, where)
+            allowed = self._allow(live, _NONE if allow_seen else request.seen, where, among=chosen)
             rows, scores = self._rank(live, request, allowed, k)
             answers.append(self._present(live, request, rows, scores, explain=False))
         return answers
@@ -377,15 +389,16 @@ class Recommender:
 
 
 def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
-    """Vectors of items by their text; one that reads as it did at export keeps the vector that behaviour gave it."""
-    template, catalogue = bundle.manifest.encoder.template, bundle.catalogue
+    """Vectors of items as newcomers; one that reads as it did at export keeps the vector that behaviour gave it."""
+    template, catalogue, known = bundle.manifest.encoder.template, bundle.catalogue, bundle.popularity[:-1] > 0
     vectors = np.zeros((len(items), bundle.manifest.dim), np.float32)
     for place, item in enumerate(items):
         text, row = template.render(item), catalogue.rows.get(item.id)
         if row is not None and template.render(catalogue.item(row)) == text:
             vectors[place] = bundle.index.vectors[row]
         else:
-            vectors[place] = bundle.encoder.encode_one(text)
+            read = bundle.encoder.encode_one(text)
+            vectors[place] = settled(read[None], bundle.index.vectors, known)[0]
     return vectors
 
 

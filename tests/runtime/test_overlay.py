@@ -4,7 +4,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from fakes import DIM, make_bundle, random_vectors, shop_items, text_vector
+from fakes import DIM, make_bundle, newcomer, random_vectors, shop_items
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,11 +68,11 @@ def test_an_item_that_reads_as_before_keeps_its_vector(bundle):
     assert np.array_equal(vector_of(recommender, "i3"), before)
 
 
-def test_an_item_that_reads_otherwise_gets_the_vector_of_its_text(bundle):
+def test_an_item_that_reads_otherwise_is_placed_as_a_newcomer(bundle):
     recommender = Recommender.load(bundle)
     recommender.upsert([Item(id="i3", title="blue lamp"), Item(id="new", title="grey cup")])
-    assert vector_of(recommender, "i3") == pytest.approx(text_vector("blue lamp"))
-    assert vector_of(recommender, "new") == pytest.approx(text_vector("grey cup"))
+    assert vector_of(recommender, "i3") == pytest.approx(newcomer("blue lamp", bundle), abs=1e-5)
+    assert vector_of(recommender, "new") == pytest.approx(newcomer("grey cup", bundle), abs=1e-5)
 
 
 def test_a_replaced_item_keeps_its_votes_and_its_popularity(bundle):
@@ -94,7 +94,7 @@ def test_a_new_item_has_no_votes_and_is_the_least_popular(bundle):
     kinds = {reason.kind for reason in by_id(recommender.recommend(["i3"], k=99, explain=True))["new"].reasons}
     assert kinds == {"similar"}
     score = recommender.score(["i3"], ["new"])[0]
-    assert score == pytest.approx(float(vector_of(recommender, "i3") @ text_vector("red cup")), abs=1e-5)
+    assert score == pytest.approx(float(vector_of(recommender, "i3") @ newcomer("red cup", bundle)), abs=1e-5)
 
 
 def test_a_removed_item_still_tells_what_the_person_likes(bundle):

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import HISTORY, make_bundle, shop_items, text_vector
+from fakes import HISTORY, make_bundle, newcomer, shop_items, text_vector
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,8 +74,12 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     recommender.upsert([Item(id="new", title="blue rug"), Item(id="i7", title="grey cup")])
     history, candidates = ["i9", "new", "i1", "i6"], ["i7", "i2", "new", "i15", "i0"]
     recommender.score(history, candidates, query="red")
-    vectors = [text_vector(recommender.item(id).title) for id in candidates]
-    past = np.stack([text_vector(recommender.item(id).title) for id in history])
+
+    def place(id):
+        title = recommender.item(id).title
+        return newcomer(title, tmp_path / "bundle") if id in ("new", "i7") else text_vector(title)
+
+    vectors, past = (np.stack([place(id) for id in ids]) for ids in (candidates, history))
     user = unit(past.sum(axis=0) + 2 * text_vector("red"))
     table = dict(zip(FEATURES, fed["features"][0].T, strict=True))
     expected = {
@@ -94,7 +98,7 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     for name, values in expected.items():
         assert table[name] == pytest.approx(values, abs=1e-5), name
     assert fed["user"][0] == pytest.approx(user, abs=1e-5)
-    assert fed["candidates"][0] == pytest.approx(np.stack(vectors), abs=1e-5)
+    assert fed["candidates"][0] == pytest.approx(vectors, abs=1e-5)
 
 
 def test_the_tower_reads_the_newest_items_but_all_seen_ones_are_left_out(recommender):
@@ -140,6 +144,23 @@ def test_diversity_trades_score_for_variety(silent):
     assert sum(line.score for line in mixed) < sum(line.score for line in plain)
 
 
+@given(among=st.sets(st.sampled_from([*IDS, "unknown"])), k=st.integers(1, 20), history=st.lists(st.sampled_from(IDS)))
+def test_only_the_items_asked_for_appear_and_in_the_usual_order(recommender, among, k, history):
+    usual = [line.id for line in recommender.recommend(history, k=99)]
+    wanted = [id for id in usual if id in among]
+    answer = [line.id for line in recommender.recommend(history, k=k, among=among)]
+    assert answer == wanted[:k]
+    assert recommender.rank(history, k=k, among=among) == answer
+
+
+def test_added_items_may_be_asked_for_alone(tmp_path):
+    recommender = Recommender.load(make_bundle(tmp_path / "bundle"))
+    recommender.upsert([Item(id="new", title="blue rug"), Item(id="other", title="red lamp")])
+    assert [line.id for line in recommender.recommend(["i0"], among=["new"])] == ["new"]
+    assert {line.id for line in recommender.recommend(["i0"], among=["other", "i3"])} == {"other", "i3"}
+    assert recommender.recommend(["i0"], among=[]) == []
+
+
 def test_similar_items_come_by_their_vectors(recommender):
     near = recommender.similar("i5", k=99)
     assert {line.id: line.score for line in near} == pytest.approx(
@@ -152,7 +173,7 @@ def test_similar_items_come_by_their_vectors(recommender):
 
 def test_many_histories_obey_the_same_rules(recommender):
     histories = [["i0"], [], ["i4", "i5"]]
-    options = {"k": 3, "where": {"colour": ["red", "green"]}, "allow_seen": True}
+    options = {"k": 3, "where": {"colour": ["red", "green"]}, "among": IDS[2:12], "allow_seen": True}
     assert recommender.recommend_many(histories, **options) == [
         recommender.recommend(history, **options) for history in histories
     ]
@@ -186,6 +207,7 @@ def test_a_session_passes_every_option_on(recommender):
         "k": 4,
         "where": {"sale": True},
         "exclude": ["i8"],
+        "among": ["i1", "i3", "i4", "i8", "i11"],
         "allow_seen": True,
         "diversity": 0.5,
         "explain": True,

@@ -1,9 +1,12 @@
 """A language model that learns from behaviour: its parts, and the whole."""
 
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
 import torch
+from text_models import SHAPES
 
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.model import Model
@@ -54,7 +57,25 @@ def test_the_cached_gradient_is_the_plain_one_whatever_the_chunk():
 def test_before_a_step_the_vectors_are_those_of_the_frozen_model(toy_encoder, tune):
     frozen = encode_texts(TEXTS, TextModel.open(toy_encoder), toy_encoder, 16, "Reading")
     read = reader(toy_encoder, tune).read(range(len(TEXTS))).detach().numpy()
-    assert np.abs(read - frozen).max() < 2e-3 if tune == "top:1" else 1e-5  # lower layers are kept as float16
+    assert np.abs(read - frozen).max() < (2e-3 if tune == "top:1" else 1e-5)  # lower layers are kept as float16
+
+
+@pytest.mark.parametrize("tune", ["top:1", "lora"])
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_every_kind_of_language_model_can_be_tuned(name, tune, tmp_path):
+    folder = SHAPES[name].write(tmp_path / name)
+    texts = ["wool hat", "a", "the red wool scarf of many words"]
+    frozen = encode_texts(texts, TextModel.open(folder), folder, 16, "Reading")
+    tuned = TextReader.open(TextModel.open(folder), folder, texts, 16, tune, rank=4)
+    assert np.abs(tuned.read(range(3)).detach().numpy() - frozen).max() < 5e-3
+    tuned.read(range(3)).sum().backward()
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            weight.add_(torch.randn_like(weight) * 0.02)
+    changed = tuned.read(range(3)).detach().numpy()
+    assert np.abs(changed - frozen).max() > 1e-3
+    read = encode_texts(texts, tuned.finished(), folder, 16, "Reading")
+    assert np.abs(read - changed).max() < 5e-3
 
 
 def test_only_the_top_layers_learn_and_get_the_gradient_of_the_whole_model(toy_encoder):
@@ -85,8 +106,11 @@ def test_low_rank_corrections_merged_give_the_vectors_of_those_unmerged(toy_enco
 
 @pytest.mark.parametrize("tune", ["top:1", "lora", "all"])
 def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_encoder, tmp_path, tune):
-    encoder = msgspec.structs.replace(toy_config.encoder, tune=tune, epochs=2, rate=1e-3 if tune == "all" else 1e-2)
-    model = train(shop, tmp_path / "model", msgspec.structs.replace(toy_config, encoder=encoder), seed=0)
+    encoder = msgspec.structs.replace(toy_config.encoder, tune=tune, rounds=2, rate=1e-3 if tune == "all" else 1e-2)
+    barely = msgspec.structs.replace(toy_config.training, epochs=1)  # so that there is something left to learn
+    model = train(
+        shop, tmp_path / "model", msgspec.structs.replace(toy_config, encoder=encoder, training=barely), seed=0
+    )
     loaded = Model.load(tmp_path / "model")
     texts = [model.card.template.render(item) for item in shop.items]
     read = encode_texts(texts, loaded.encoder.text_model, tmp_path / "model" / "encoder", 16, "Reading")
@@ -98,8 +122,9 @@ def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_
 
 
 def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, monkeypatch):
-    encoder = msgspec.structs.replace(toy_config.encoder, tune="top:1", epochs=3, rate=1e-2)
-    config = msgspec.structs.replace(toy_config, encoder=encoder)
+    encoder = msgspec.structs.replace(toy_config.encoder, tune="top:1", rounds=3, rate=1e-2)
+    barely = msgspec.structs.replace(toy_config.training, epochs=1)  # so that tuned weights are the best
+    config = msgspec.structs.replace(toy_config, encoder=encoder, training=barely)
     split = make_split(shop, "leave-last-out")
     whole = fit_model(shop, split, config, seed=0)
     from pocketrec_training import tower_training
@@ -117,3 +142,7 @@ def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, m
     monkeypatch.setattr(tower_training._Run, "write", written)
     resumed = fit_model(shop, split, config, 0, tmp_path / "checkpoint")
     assert np.array_equal(resumed.vectors, whole.vectors)
+    states = [model.encoder.text_model.state_dict() for model in (whole, resumed)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    untouched = TextModel.open(Path(config.encoder.folder)).state_dict()
+    assert any(not torch.equal(states[0][name], untouched[name]) for name in untouched)

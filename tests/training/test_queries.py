@@ -164,7 +164,7 @@ def test_items_that_nobody_took_are_their_text_from_the_first_step(folders, toy_
     with torch.no_grad():
         vectors, typed = table.read(table.text_vectors), table.read(requests.held_out)
     cases = lessons.validation_queries
-    ranked = rank_by_tower(tower, vectors, cases.histories, 10, 10, typed)
+    ranked = rank_by_tower(tower, vectors, cases.histories, 10, 10, queries=typed)
     assert reached == pytest.approx(np.mean(ndcg(ranked, cases.targets)))
 
 

@@ -54,7 +54,7 @@ def test_neighbours_by_slim_know_tastes_and_words():
     x = log()
     histories = [np.flatnonzero(row).astype(np.int32) for row in x]
     texts = [f"thing{row}" for row in range(25)] + ["red cup", "red plate"]
-    config = NeighbourConfig(method="slim", l1=1.0, regularisation=1.0, text_weight=2.0, per_item=4)
+    config = NeighbourConfig(kind="slim", l1=1.0, regularisation=1.0, text_weight=2.0, per_item=4)
     neighbours = fit_neighbours(histories, texts, np.zeros((0, 0), np.float32), config)
     for item in range(25):
         rows, votes = neighbours.votes(np.array([item], np.int32))

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from pocketrec import Recommender
 from pocketrec.errors import DataError
+from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.model import Model
 from pocketrec_training.evaluate.splits import make_split
 from pocketrec_training.item_table import ItemTable
@@ -123,6 +125,32 @@ def test_factorisation_is_a_model_like_any_other(shop, toy_config):
     tastes = [[shop.items[row].id.split("-")[0] for row in line] for line in ranked]
     own = [shop.items[rows[0]].id.split("-")[0] for rows in split.test.histories]
     assert np.mean([line.count(taste) / 5 for line, taste in zip(tastes, own, strict=True)]) > 0.55
+
+
+def test_residuals_neighbours_and_followers_can_be_left_out(shop, toy_config, tmp_path):
+    replace = msgspec.structs.replace
+    text_alone = replace(toy_config, training=replace(toy_config.training, residual=False))
+    config = replace(text_alone, neighbours=replace(toy_config.neighbours, fits=(), followers=()))
+    model = train(shop, tmp_path / "model", config, seed=0)
+    assert not model.residual.any()
+    assert len(model.neighbours.rows) == len(model.followers.rows) == 0
+    assert (model.card.validation["neighbours/ndcg@10"], model.card.validation["followers/ndcg@10"]) == (0.0, 0.0)
+    test = make_split(shop, "leave-last-out").test
+    ranked = ModelRanker(model).rank(test.histories, k=3)
+    assert np.mean([target[0] in line for line, target in zip(ranked, test.targets, strict=True)]) > 0.3
+    export(tmp_path / "model", tmp_path / "bundle", ExportConfig())
+    assert len(Recommender.load(tmp_path / "bundle").recommend(history=["red-1", "red-2"], k=9)) == 9
+
+
+def test_a_tower_starts_alike_with_and_without_residuals():
+    vectors = np.random.default_rng(0).standard_normal((6, 12)).astype(np.float32)
+    after = []
+    for residual in (True, False):
+        torch.manual_seed(0)
+        table = ItemTable(vectors, dim=4, residual=residual)
+        after.append(torch.rand(3))
+    assert torch.equal(*after)
+    assert torch.allclose(table(), table.read(table.text_vectors), atol=1e-6)
 
 
 def test_items_without_behaviour_stand_where_their_text_puts_them(shop, toy_config):

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pocketrec.items import Item
+from pocketrec.newcomers import settled
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Pooling, TextModel
+from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_training.context import Contexts
 from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
@@ -23,7 +25,7 @@ from pocketrec_training.item_table import ItemTable
 from pocketrec_training.lessons import Lessons
 from pocketrec_training.request_texts import RequestTexts, RequestVectors
 from pocketrec_training.text_vectors import encode_texts, text_vectors
-from pocketrec_training.tower_training import TowerTrainingConfig, train_tower
+from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def fit_tower(
     shape: TowerConfig,
     seed: int,
     checkpoint: Path | None,
+    after_epoch: AfterEpoch,
 ) -> Fitted:
     """Train items and tower on the frozen encoder, then the encoder with them if the config says so.
 
@@ -103,15 +106,17 @@ def fit_tower(
         shape: Of the tower.
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to.
+        after_epoch: Told how the first stage goes; may raise to end it.
     """
     reading = config.encoder
     requests = source.request_vectors(reading.max_tokens)
     lessons = Lessons.of(split, contexts, requests)
     torch.manual_seed(seed)
-    table, tower = ItemTable(source.item_vectors(reading.max_tokens), config.dim), UserTower(config.dim, shape)
+    table = ItemTable(source.item_vectors(reading.max_tokens), config.dim, config.training.residual)
+    tower = UserTower(config.dim, shape)
     first, second = (None if checkpoint is None else checkpoint / name for name in ("tower.pt", "encoder.pt"))
-    train_tower(table, tower, lessons, config.training, seed, checkpoint=first)
-    text_model = TextModel.open(source.folder, source.pooling)
+    train_tower(table, tower, lessons, config.training, seed, checkpoint=first, after_epoch=after_epoch)
+    text_model = TextModel.open(source.folder, source.pooling, reading.max_tokens)
     if reading.tune != "none":
         text_model = tune_encoder(
             text_model,
@@ -130,14 +135,16 @@ def fit_tower(
         requests = source.requests.read(
             lambda texts: encode_texts(texts, tuned, source.folder, reading.max_tokens, "Reading requests")
         )
+    known = split.popularity(len(source.items)) > 0
     with torch.no_grad():
-        cold = lessons.popularity == 0
-        table.residual[cold] = 0  # never learnt: what is there is the random start
+        table.residual[torch.from_numpy(~known)] = 0  # never learnt: what is there is the random start
+        vectors = table().numpy()
+        vectors[~known] = settled(vectors[~known], vectors, known)
         return Fitted(
             text_model,
             table.projection,
             tower,
-            table().numpy(),
+            vectors,
             table.residual.detach().numpy(),
             table.text_vectors.numpy(),
             requests,
@@ -158,10 +165,12 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
     projection = _ridge(items, unit, ~cold)
     with torch.no_grad():
         read = F.normalize(projection(items), dim=-1)
-    vectors = torch.where(cold[:, None], read, unit)
-    text_model = TextModel.open(source.folder, source.pooling)
+    placed = torch.where(cold[:, None], read, unit)
+    residual, vectors, known = (placed - read).numpy(), placed.numpy(), ~cold.numpy()
+    vectors[~known] = settled(vectors[~known], vectors, known)
+    text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
     requests = source.request_vectors(config.encoder.max_tokens)
-    return Fitted(text_model, projection, tower, vectors.numpy(), (vectors - read).numpy(), items.numpy(), requests)
+    return Fitted(text_model, projection, tower, vectors, residual, items.numpy(), requests)
 
 
 def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:

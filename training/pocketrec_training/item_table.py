@@ -16,15 +16,18 @@ class ItemTable(nn.Module):
     Args:
         text_vectors: Float32 [items, width], from the frozen language model.
         dim: Length of item vectors.
+        residual: Whether items have residuals; without them they all stand at their text's place.
     """
 
     text_vectors: Tensor
 
-    def __init__(self, text_vectors: NDArray[np.float32], dim: int) -> None:
+    def __init__(self, text_vectors: NDArray[np.float32], dim: int, residual: bool = True) -> None:
         super().__init__()
         self.register_buffer("text_vectors", torch.from_numpy(text_vectors), persistent=False)
         self.projection = whitening(self.text_vectors, dim)
-        self.residual = nn.Parameter(torch.randn(len(text_vectors), dim) * 0.02)
+        # Drawn in either case, so that what is drawn next doesn't depend on it.
+        start = torch.randn(len(text_vectors), dim) * 0.02
+        self.residual = nn.Parameter(start * residual, requires_grad=residual)
 
     def forward(self, warm: Tensor | None = None, text_vectors: Tensor | None = None) -> Tensor:
         """Unit vectors of all items, float [items, dim].

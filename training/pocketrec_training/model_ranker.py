@@ -1,4 +1,4 @@
-"""Rank with the PyTorch model, by the very steps of the runtime: what quantisation and export are measured against."""
+"""Rank with the PyTorch model, by the very steps of the runtime, or with one of its sources alone."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from pocketrec.index import VectorIndex
+from pocketrec.index import Mask, VectorIndex
+from pocketrec.neighbours import Neighbours
+from pocketrec.votes import Votes
 from pocketrec_export.model import Model
 from pocketrec_training.scorer_training import Cases, Retriever
 from pocketrec_training.text_vectors import encode_texts
-from pocketrec_training.tower_ranking import user_vectors
+from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
 
 Rows = NDArray[np.int32]
 
@@ -32,19 +34,22 @@ class ModelRanker:
         )
         self._by_popularity = np.argsort(-model.popularity, kind="stable").astype(np.int32)
 
-    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False) -> Rows:
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """Rows of the k best items for each history, int32 [histories, k], best first; -1 where there are fewer.
 
         Args:
             histories: Item rows, oldest first; an empty one is ranked by popularity.
             k: Length of each ranking.
             allow_seen: Whether items of the history may appear.
+            among: Mask of the items that may appear; all by default.
         """
-        ranked = self._ranked(histories, k, None, allow_seen)
+        ranked = self._ranked(histories, k, None, allow_seen, among)
+        kept = slice(None) if among is None else among[self._by_popularity]
+        popular = self._by_popularity[kept][:k]
         for line, rows in enumerate(histories):
             if not len(rows):
                 ranked[line, :] = -1
-                ranked[line, : len(self._by_popularity)] = self._by_popularity[:k]
+                ranked[line, : len(popular)] = popular
         return ranked
 
     def search(self, queries: Sequence[str], k: int) -> Rows:
@@ -54,15 +59,22 @@ class ModelRanker:
         read = encode_texts(queries, model.encoder.text_model, folder, most, "Reading queries")
         with torch.inference_mode():
             typed = F.normalize(model.encoder.projection(torch.from_numpy(read)), dim=-1)
-        return self._ranked([np.zeros(0, np.int32)] * len(queries), k, typed, allow_seen=False)
+        return self._ranked([np.zeros(0, np.int32)] * len(queries), k, typed)
 
-    def _ranked(self, histories: Sequence[Rows], k: int, queries: torch.Tensor | None, allow_seen: bool) -> Rows:
+    def _ranked(
+        self,
+        histories: Sequence[Rows],
+        k: int,
+        queries: torch.Tensor | None,
+        allow_seen: bool = False,
+        among: Mask | None = None,
+    ) -> Rows:
         """By tower, retrieval and scorer; `queries` are vectors [histories, dim]."""
         model, vectors = self._model, torch.from_numpy(self._model.vectors)
         users = user_vectors(model.user, vectors, histories, model.card.tower.history, queries).numpy()
         cases = Cases(users, list(histories), [], None if queries is None else queries.numpy())
         ranked = np.full((len(histories), k), -1, np.int32)
-        for line, (rows, table) in enumerate(self._retriever.lists(cases, allow_seen, at_least=k)):
+        for line, (rows, table) in enumerate(self._retriever.lists(cases, allow_seen, at_least=k, allowed=among)):
             best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
             ranked[line, : len(best)] = best
         return ranked
@@ -72,3 +84,48 @@ class ModelRanker:
         """Places of candidates, best first."""
         scores = self._model.scorer(torch.from_numpy(user)[None], vectors[None], torch.from_numpy(table)[None])[0]
         return np.argsort(-scores.numpy(), kind="stable")
+
+
+class TowerRanker:
+    """The tower alone, by inner product over the whole catalogue.
+
+    Args:
+        model: A trained model.
+        width: Leading components of the vectors that count; all by default.
+    """
+
+    def __init__(self, model: Model, width: int | None = None) -> None:
+        self._model, self._width = model, width
+
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
+        """As `ModelRanker.rank`."""
+        model = self._model
+        vectors, history = torch.from_numpy(model.vectors), model.card.tower.history
+        return rank_by_tower(
+            model.user, vectors, histories, history, k, allow_seen=allow_seen, among=among, width=self._width
+        )
+
+
+class VoteRanker:
+    """Neighbours or followers alone, by their votes.
+
+    Args:
+        weights: Between items.
+        history: Newest items of a history that vote.
+    """
+
+    def __init__(self, weights: Neighbours, history: int) -> None:
+        self._weights, self._history = weights, history
+
+    def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
+        """As `ModelRanker.rank`; -1 where fewer items have votes."""
+        ranked = np.full((len(histories), k), -1, np.int32)
+        wanted = np.ones(len(self._weights), np.bool_) if among is None else among.copy()
+        for line, rows in enumerate(histories):
+            votes = Votes.of(rows[-self._history :], [self._weights])
+            before = wanted[rows]
+            wanted[rows] = before & allow_seen
+            best = votes.best(0, k, wanted)
+            wanted[rows] = before
+            ranked[line, : len(best)] = best[np.argsort(-votes.at(best)[0], kind="stable")]
+        return ranked

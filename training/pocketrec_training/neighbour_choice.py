@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
-from pocketrec.votes import Votes
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import ndcg
 from pocketrec_training.followers import FollowerConfig, fit_followers
+from pocketrec_training.model_ranker import VoteRanker
 from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
 
 Rows = NDArray[np.int32]
@@ -23,18 +23,20 @@ Rows = NDArray[np.int32]
 class NeighbourChoiceConfig(Config, frozen=True, kw_only=True):
     """Ways to fit neighbours and followers, of which validation chooses one each, and the neighbours' decay with it."""
 
-    fits: Annotated[tuple[NeighbourConfig, ...], Meta(min_length=1)] = (
+    fits: tuple[NeighbourConfig, ...] = (
         NeighbourConfig(regularisation=100.0, text_weight=2.0),
         NeighbourConfig(regularisation=500.0, text_weight=2.0),
         NeighbourConfig(regularisation=1.0, text_weight=0.6, length_exponent=0.5),
     )
-    """Long histories want the second, short ones the first, baskets of very different sizes the third."""
+    """Long histories want the second, short ones the first, baskets of very different sizes the third; none, no
+    neighbours.
+    """
     decays: Annotated[tuple[float, ...], Meta(min_length=1)] = (1.0, 0.9, 0.8)
-    followers: Annotated[tuple[FollowerConfig, ...], Meta(min_length=1)] = (
+    followers: tuple[FollowerConfig, ...] = (
         FollowerConfig(decay=0.9, regularisation=300.0),
         FollowerConfig(decay=0.8, regularisation=100.0),
     )
-    """Long histories want the first, short ones the second."""
+    """Long histories want the first, short ones the second; none, no followers."""
     cases: Annotated[int, Meta(ge=1)] = 4000
     """Most validation users that choose."""
 
@@ -83,23 +85,16 @@ def choose_neighbours(
             shown.advance()
 
     with progress("Fitting neighbours", total=len(ways) + len(follower_ways)) as shown:
-        return _best(neighbours(), cases, history), _best(followers(), cases, history)
+        none = Chosen(Neighbours.none(len(texts)), 0.0)
+        return _best(neighbours(), cases, history, none), _best(followers(), cases, history, none)
 
 
-def _best(tried: Iterator[Neighbours], cases: HeldOut, history: int) -> Chosen:
-    # The first of equals.
-    return max((Chosen(trial, _quality(trial, cases, history)) for trial in tried), key=lambda chosen: chosen.ndcg)
+def _best(tried: Iterator[Neighbours], cases: HeldOut, history: int, none: Chosen) -> Chosen:
+    found = (Chosen(trial, _quality(trial, cases, history)) for trial in tried)
+    return max(found, key=lambda chosen: chosen.ndcg, default=none)  # the first of equals
 
 
 def _quality(neighbours: Neighbours, cases: HeldOut, history: int) -> float:
     if not len(cases):
         return 0.0
-    ranked = np.full((len(cases), 10), -1, np.int32)
-    wanted = np.ones(len(neighbours), np.bool_)
-    for i, rows in enumerate(cases.histories):
-        votes = Votes.of(rows[-history:], [neighbours])
-        wanted[rows] = False
-        best = votes.best(0, 10, wanted)
-        wanted[rows] = True
-        ranked[i, : len(best)] = best[np.argsort(-votes.at(best)[0], kind="stable")]
-    return float(np.mean(ndcg(ranked, cases.targets)))
+    return float(np.mean(ndcg(VoteRanker(neighbours, history).rank(cases.histories, 10), cases.targets)))

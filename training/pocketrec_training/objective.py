@@ -1,5 +1,6 @@
 """What tower and items are trained for: the next item of every history, and what a query or context asks for."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from pocketrec.config import Config
 from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY, UserTower
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.bpr import bpr
-from pocketrec_training.losses.negatives import Negatives, Source
+from pocketrec_training.losses.negatives import Negatives, Source, in_batch_share
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 from pocketrec_training.processes import Processes
 from pocketrec_training.request_texts import FRAGMENTS, RequestVectors
@@ -95,6 +96,7 @@ class Objective:
         near: Tensor,
         batch: Batch,
         random: np.random.Generator,
+        fresh: Tensor | None = None,
     ) -> Tensor:
         """Loss of this process's part of a batch.
 
@@ -106,11 +108,13 @@ class Objective:
             near: Int64 [known, n], places of the nearest others of each known item, for hard negatives.
             batch: Histories.
             random: Draws alike in all processes.
+            fresh: Int64 [n], rows of items whose texts were read anew. Where they are given, they alone are targets and
+                negatives of histories: beside others, "just read" would betray the target.
         """
         drawing = torch.Generator().manual_seed(int(random.integers(2**62)))
         loss = vectors.new_zeros(())
         if batch.rows.shape[1] > 1:
-            loss = loss + self._next_items(tower, vectors, near, batch, drawing)
+            loss = loss + self._next_items(tower, vectors, near, batch, drawing, fresh)
         if self.config.request_weight > 0:
             # Requests teach the tower alone: a title gives its item away, and residuals would learn it by heart.
             asking = self._requests(table, requests, batch, vectors.detach(), random)
@@ -120,12 +124,24 @@ class Objective:
         return loss
 
     def _next_items(
-        self, tower: UserTower, vectors: Tensor, near: Tensor, batch: Batch, drawing: torch.Generator
+        self,
+        tower: UserTower,
+        vectors: Tensor,
+        near: Tensor,
+        batch: Batch,
+        drawing: torch.Generator,
+        fresh: Tensor | None,
     ) -> Tensor:
         """Loss at every place of the histories that another item follows."""
         own = self.processes.part(len(batch.rows))
         real, places = batch.mask[:, :-1] > 0, self.place[batch.rows]
-        drawn = self._negatives(places[:, 1:][real], near, drawing)
+        if fresh is None:
+            drawn = self._negatives(places[:, 1:][real], near, drawing)
+        else:
+            drawn = self._among(self.place[fresh], places[batch.mask > 0])
+            real &= torch.isin(batch.rows[:, 1:], fresh)
+        # Where nothing of the past is shown, the softmax of attention has only the future to turn to.
+        real &= batch.shown[:, :-1].cumsum(dim=1) > 0
         shown = batch.shown[own, :-1]
         inputs = vectors[batch.inputs[own, :-1]] * shown[:, :, None]
         users = tower.every_position(inputs, torch.full_like(batch.inputs[own, :-1], ITEM), shown)
@@ -133,7 +149,7 @@ class Objective:
         loss = self._ranking(
             users[kept], vectors[self.known], places[own, 1:][kept], drawn, self._taken(batch), whose[kept], drawing
         )
-        return loss * (kept.sum() / real.sum())
+        return loss * (kept.sum() / real.sum().clamp(min=1))
 
     def _asked(
         self,
@@ -165,6 +181,12 @@ class Objective:
             return None
         return Negatives.draw(config.negatives, config.sample, self.popularity, targets, near, drawing)
 
+    def _among(self, fresh: Tensor, taken: Tensor) -> Negatives:
+        """The places `fresh`, drawn from the distinct ones of all `taken` in a batch, as negatives."""
+        shares = self.popularity / self.popularity.sum()
+        expected = in_batch_share(shares[fresh], len(taken)).clamp(min=1e-12)
+        return Negatives(fresh, expected.log() + math.log(len(fresh) / len(torch.unique(taken))), True)
+
     def _ranking(
         self,
         users: Tensor,
@@ -186,6 +208,8 @@ class Objective:
             whose: Int64 [cases], the user of each case.
             drawing: Source of the lot.
         """
+        if not len(targets):
+            return users.sum()  # nothing to learn, but a gradient for every weight
         left_out = None if drawn is None else self._left_out(drawn, vectors, targets, taken, whose)
         loss = self._ranking_loss(users, vectors, targets, drawn, left_out)
         if not self.config.slices:
@@ -198,7 +222,7 @@ class Objective:
     def _left_out(self, drawn: Negatives, vectors: Tensor, targets: Tensor, taken: Tensor, whose: Tensor) -> Tensor:
         """Negatives that are none for a case: bool [cases, sample]."""
         left_out = targets[:, None] == drawn.rows[None, :]
-        if self.config.negatives in ("in-batch", "hard"):  # what the same user took is no negative of his
+        if drawn.chosen:  # what the same user took is no negative of his
             left_out |= (taken[:, :, None] == drawn.rows).any(dim=1)[whose]
         if self.config.negatives == "hard":
             alike = vectors[targets].detach() @ vectors[drawn.rows].detach().T

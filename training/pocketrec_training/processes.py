@@ -3,10 +3,13 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +22,15 @@ class Processes:
 
     rank: int
     count: int
-    _accelerator: Accelerator | None
+    _accelerator: "Accelerator | None"
 
     @classmethod
     def here(cls) -> "Processes":
         """What the environment says."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls(0, 1, None)
+        from accelerate import Accelerator  # takes seconds to import
+
         accelerator = Accelerator(cpu=True)
         return cls(accelerator.process_index, accelerator.num_processes, accelerator)
 

@@ -70,7 +70,7 @@ def title_fragments(items: Sequence[Item], seed: int) -> list[tuple[str, ...]]:
 
     Example:
         >>> title_fragments([Item(id="1", title="Blue teapot")], seed=0)
-        [('teapot', 'Blue')]
+        [('Blue teapot', 'Blue teapot')]
     """
     random = np.random.default_rng(seed)
     texts = []

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.features import FEATURES, features, scaled_popularity
-from pocketrec.index import VectorIndex
+from pocketrec.index import Mask, VectorIndex
 from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
 from pocketrec.retrieval import retrieve
@@ -64,7 +64,7 @@ class Retriever:
     count: int
 
     def lists(
-        self, cases: Cases, allow_seen: bool = False, at_least: int = 0
+        self, cases: Cases, allow_seen: bool = False, at_least: int = 0, allowed: Mask | None = None
     ) -> list[tuple[Rows, NDArray[np.float32]]]:
         """For each case the candidate rows and their features [candidates, features].
 
@@ -72,6 +72,7 @@ class Retriever:
             cases: Requests.
             allow_seen: Whether items of the history may be candidates.
             at_least: Candidates to get from the index, if that is more than `count`.
+            allowed: Mask of the items that may be candidates; all by default.
         """
         popularity = scaled_popularity(self.popularity)
         found = []
@@ -80,7 +81,7 @@ class Retriever:
                 recent = history[-self.history :]
                 votes = Votes.of(recent, (self.neighbours, self.followers))
                 without = history[:0] if allow_seen else history
-                rows = retrieve(user, votes, self.index, max(self.count, at_least), without)
+                rows = retrieve(user, votes, self.index, max(self.count, at_least), without, allowed)
                 table = features(
                     user=user,
                     vectors=self.vectors[rows],

@@ -30,7 +30,7 @@ _WORD = re.compile(r"\w+")
 class NeighbourConfig(Config, frozen=True, kw_only=True):
     """How neighbours are fitted."""
 
-    method: Literal["ease", "slim"] = "ease"
+    kind: Literal["ease", "slim"] = "ease"
     """`slim`: few weights, none negative, and a fit that takes longer; see `slim.py`."""
     regularisation: Annotated[float, Meta(gt=0)] = 100.0
     """lambda, of SLIM l2: larger trusts single co-occurrences less."""
@@ -84,7 +84,7 @@ def fit_neighbours(
         counts = gram(stacked)
         if config.vector_weight:
             counts += config.vector_weight**2 * likeness(vectors)
-        if config.method == "slim":
+        if config.kind == "slim":
             return truncated(slim(counts, config.l1, config.regularisation), config.per_item)
         return truncated(ease(counts, config.regularisation), config.per_item)
     return _cosine_neighbours(stacked.tocsc(), config)
@@ -123,7 +123,7 @@ def truncated(weights: NDArray[np.float32], per_item: int, decay: float = 1.0) -
     """Keep the `per_item` weights of largest size in each row of a dense table."""
     count = min(per_item, weights.shape[1] - 1)
     if count < 1:
-        return Neighbours.of_rows([(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(weights), decay)
+        return Neighbours.none(len(weights))
     strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
     kept = np.take_along_axis(weights, strongest, axis=1)
     rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]

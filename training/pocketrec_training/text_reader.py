@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
@@ -41,9 +39,12 @@ class TextReader:
         self._model = model.train(False)
         self._tokens = [torch.tensor(ids, dtype=torch.long) for ids in tokens]
         self._bottom: _Bottom | None = None
+        self._adapted = tune == "lora"
         transformer = model.transformer.requires_grad_(False)
         top = _TOP.fullmatch(tune)
         if tune == "lora":
+            from peft import LoraConfig, inject_adapter_in_model  # takes seconds to import
+
             adapter = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
             inject_adapter_in_model(adapter, transformer)
         elif top:
@@ -64,7 +65,8 @@ class TextReader:
         """Tokenise the texts with the folder's tokenizer."""
         tokenizer = open_tokenizer(folder, max_tokens)
         tokenizer.no_padding()
-        return cls(model, [encoded.ids for encoded in tokenizer.encode_batch(list(texts))], tune, rank)
+        # A text without tokens reads as token 0, as the runtime has it.
+        return cls(model, [encoded.ids or [0] for encoded in tokenizer.encode_batch(list(texts))], tune, rank)
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -114,7 +116,8 @@ class TextReader:
 
     def finished(self) -> TextModel:
         """The language model with all it has learnt in its own weights, and nothing that learns."""
-        _merge_adapters(self._model)
+        if self._adapted:
+            _merge_adapters(self._model)
         return self._model.requires_grad_(False).eval()
 
 
@@ -194,6 +197,8 @@ def _config(transformer: nn.Module) -> PretrainedConfig:
 
 def _merge_adapters(model: nn.Module) -> None:
     """Add low-rank corrections to the layers they correct, and put those in their place."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     for name, module in list(model.named_modules()):
         if isinstance(module, BaseTunerLayer):
             module.merge()

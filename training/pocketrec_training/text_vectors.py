@@ -14,7 +14,9 @@ from pocketrec.digest import file_digest, text_digest
 from pocketrec.errors import ModelError
 from pocketrec.progress import progress
 from pocketrec.staging import write_whole
-from pocketrec_export.graphs.encoder import Pooling, TextModel
+from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.graphs.pretrained import Pooling
+from pocketrec_export.tokenizer import read_tokenizer
 
 BATCH = 32
 
@@ -53,7 +55,7 @@ def text_vectors(
     path = cache_folder() / "vectors" / f"{name}.npy"
     vectors = _cached(path, len(distinct))
     if vectors is None:
-        vectors = encode_texts(distinct, TextModel.open(encoder, pooling), encoder, max_tokens, what)
+        vectors = encode_texts(distinct, TextModel.open(encoder, pooling, max_tokens), encoder, max_tokens, what)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, _npy(vectors))
     place = {text: i for i, text in enumerate(distinct)}
@@ -64,15 +66,11 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     """The folder's tokenizer, cutting at `max_tokens`, padding a batch to its longest text.
 
     Raises:
-        ModelError: The folder has no tokenizer.json.
+        ModelError: The folder has no tokenizer that can be read.
     """
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the tokenizers package raises bare Exception
-        raise ModelError(f"{folder}/tokenizer.json can't be read: {error}") from None
+    tokenizer = read_tokenizer(folder)
     tokenizer.enable_truncation(max_tokens)
-    padding = tokenizer.padding or {}
-    tokenizer.enable_padding(pad_id=padding.get("pad_id", 0), pad_token=padding.get("pad_token", "[PAD]"))
+    tokenizer.enable_padding()  # with token 0, at the right; the mask hides it, whatever it is
     return tokenizer
 
 
@@ -89,14 +87,18 @@ def encode_texts(
         what: What is encoded, for the progress bar.
     """
     tokenizer = open_tokenizer(folder, max_tokens)
+    vocabulary = int(model.config.vocab_size)
     vectors = np.zeros((len(texts), model.width), np.float32)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # batches of like length waste no padding
     with torch.inference_mode(), progress(what, total=len(texts)) as shown:
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
             tokens = tokenizer.encode_batch([texts[i] for i in batch])
-            ids = torch.tensor([token.ids for token in tokens])
-            mask = torch.tensor([token.attention_mask for token in tokens])
+            ids = torch.tensor([token.ids or [0] for token in tokens])
+            mask = torch.tensor([token.attention_mask or [1] for token in tokens])
+            if int(ids.max()) >= vocabulary:
+                raise ModelError(f"{folder}: tokenizer.json gives token {int(ids.max())}, the model has {vocabulary}")
+            mask[:, 0] = 1  # a text without tokens reads as token 0, as the runtime has it
             vectors[batch] = model(ids, mask).numpy()
             shown.advance(len(batch))
     return vectors

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -57,25 +58,38 @@ def rank_by_tower(
     histories: Sequence[Rows],
     history: int,
     k: int,
+    *,
+    allow_seen: bool = False,
+    among: NDArray[np.bool_] | None = None,
+    width: int | None = None,
     queries: Tensor | None = None,
     contexts: Tensor | None = None,
 ) -> NDArray[np.int32]:
-    """Best k items of the whole catalogue by inner product, history masked: int32 [histories, k].
+    """Best k items of the whole catalogue by inner product: int32 [histories, k]; -1 where there are fewer.
 
     Args:
         tower: The user tower.
         vectors: All items' vectors [items, dim].
         histories: Item rows of each user, oldest first.
         history: Newest items that are read.
-        k: Length of each ranking.
+        k: Items wanted.
+        allow_seen: Whether items of the history may appear.
+        among: Mask of the items that may appear; all by default.
+        width: Leading components of user and item vectors that count; all by default.
         queries: As for `user_vectors`.
         contexts: As for `user_vectors`.
     """
     users = user_vectors(tower, vectors, histories, history, queries, contexts)
+    if width is not None:
+        users, vectors = F.normalize(users[:, :width], dim=-1), F.normalize(vectors[:, :width], dim=-1)
     ranked = np.zeros((len(histories), min(k, len(vectors))), np.int32)
     for start in range(0, len(histories), 512):
         scores = users[start : start + 512] @ vectors.T
-        for i, rows in enumerate(histories[start : start + 512]):
-            scores[i, rows.astype(np.int64)] = -torch.inf
-        ranked[start : start + 512] = scores.topk(ranked.shape[1], dim=1).indices.numpy()
+        if not allow_seen:
+            for i, rows in enumerate(histories[start : start + 512]):
+                scores[i, rows.astype(np.int64)] = -torch.inf
+        if among is not None:
+            scores[:, torch.from_numpy(~among)] = -torch.inf
+        best = scores.topk(ranked.shape[1], dim=1)
+        ranked[start : start + 512] = best.indices.masked_fill(best.values == -torch.inf, -1).numpy()
     return ranked

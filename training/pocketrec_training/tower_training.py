@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +28,13 @@ from pocketrec_training.tower_ranking import rank_by_tower
 
 _log = logging.getLogger(__name__)
 
+AfterEpoch = Callable[[int, float], None]
+"""Told the number of epochs and the validation NDCG@10 after each of them; what it raises ends the training."""
+
+
+def go_on(epoch: int, quality: float) -> None:
+    """What happens after an epoch if nobody looks on: nothing."""
+
 
 class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     """How the tower is trained."""
@@ -36,10 +43,15 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     """Most passes over the histories; the learning rate falls to zero over them."""
     patience: Annotated[int, Meta(ge=1)] = 5
     """Epochs without a better validation NDCG@10 after which training stops."""
+    steps: Annotated[int, Meta(ge=1)] | None = None
+    """Most batches in an epoch; all by default."""
     batch: Annotated[int, Meta(ge=1)] = 32
+    """Histories in a step, if they are of mean length."""
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    residual: bool = True
+    """Whether behaviour gives each item a residual beside its text."""
     augmentation: HistoryAugmentation = HistoryAugmentation()
 
 
@@ -57,10 +69,12 @@ class Reading:
     """Texts whose activations are held at a time."""
     token_dropout: float
     """Share of a text's tokens that are left out."""
+    arithmetic: torch.dtype
 
     def read(self, texts: Sequence[int]) -> Tensor:
         """Vectors of some texts, with tokens left out: float [texts, width]."""
-        return self.reader.read(texts, self.token_dropout)
+        with torch.autocast("cpu", self.arithmetic, enabled=self.arithmetic is not torch.float32):
+            return self.reader.read(texts, self.token_dropout).float()
 
 
 def train_tower(
@@ -71,6 +85,7 @@ def train_tower(
     seed: int,
     reading: Reading | None = None,
     checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
 ) -> float:
     """Train until validation stops getting better; table, tower and encoder end as they were at their best.
 
@@ -85,6 +100,7 @@ def train_tower(
         seed: Of everything random.
         reading: The encoder, if it learns too.
         checkpoint: File to resume from, if it is there, and to write after each epoch.
+        after_epoch: Told how it goes; may raise to end the training.
 
     Returns:
         What `validate` gave at its best.
@@ -92,7 +108,7 @@ def train_tower(
     run = _Run(table, tower, lessons, config, seed, reading)
     if checkpoint is not None and checkpoint.exists():
         run.resume(checkpoint)
-    else:
+    elif reading is not None:  # the first stage's end may be the best; its own start is no candidate
         run.validate()
     with progress("Training the tower" if reading is None else "Tuning the encoder", total=config.epochs) as shown:
         shown.advance(run.epoch)
@@ -104,6 +120,7 @@ def train_tower(
             _log.info("epoch %d: loss %.4f, validation ndcg@10 %.4f", run.epoch, loss, quality)
             if checkpoint is not None and run.processes.rank == 0:
                 run.write(checkpoint)
+            after_epoch(run.epoch, quality)
     run.take_best()
     return run.best_quality
 
@@ -151,7 +168,7 @@ class _Run:
         self.table.train()
         self.tower.train()
         losses = []
-        drawn = self.lessons.batches(pieces, self.config.batch, random)
+        drawn = self.lessons.batches(pieces, self.config.batch, random)[: self.config.steps]
         for step, batch in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
             losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))
@@ -187,7 +204,8 @@ class _Run:
                 gains.append(ndcg(ranked, users.targets))
         if len(typed):
             queries = self.table.read(lessons.requests.held_out)
-            gains.append(ndcg(rank_by_tower(self.tower, vectors, typed.histories, history, 10, queries), typed.targets))
+            ranked = rank_by_tower(self.tower, vectors, typed.histories, history, 10, queries=queries)
+            gains.append(ndcg(ranked, typed.targets))
         every = np.concatenate(gains)
         return float(every.mean()) if len(every) else 0.0
 
@@ -224,26 +242,26 @@ class _Run:
         """One step of the optimiser; returns the loss."""
         config, table = self.config, self.table
         warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share) & self.taken
-        cached, texts = None, table.text_vectors
+        cached, fresh, texts = None, None, table.text_vectors
         if self.reading is not None:
-            rows = torch.unique(batch.rows[batch.mask > 0])
-            rows = rows[torch.from_numpy(random.permutation(len(rows))[: self.reading.texts])]
-            variant = random.integers(0, len(self.reading.reader) // len(table.residual), len(rows))
-            said = rows + torch.from_numpy(variant) * len(table.residual)
+            fresh = torch.unique(batch.rows[batch.mask > 0])
+            fresh = fresh[torch.from_numpy(random.permutation(len(fresh))[: self.reading.texts])]
+            variant = random.integers(0, len(self.reading.reader) // len(table.residual), len(fresh))
+            said = fresh + torch.from_numpy(variant) * len(table.residual)
             cached = GradientCache(self.reading.read, said.tolist(), self.reading.chunk, self.processes)
-            texts = texts.index_copy(0, rows, cached.vectors)
+            texts = texts.index_copy(0, fresh, cached.vectors)
         vectors = table(warm, texts)
-        loss = self.objective.loss(table, self.tower, vectors, self.lessons.requests, near, batch, random)
+        loss = self.objective.loss(table, self.tower, vectors, self.lessons.requests, near, batch, random, fresh)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.processes.sum_gradients([*self.tower.parameters(), *table.parameters()])
-        if cached is not None and self.reading is not None:
+        if cached is not None and fresh is not None and self.reading is not None:
             self.processes.sum_gradients([cached.vectors])
             cached.backward()
             learners = self.reading.reader.parameters()
             self.processes.sum_gradients(learners)
             nn.utils.clip_grad_norm_(learners, 1.0)
-            table.text_vectors[rows] = cached.vectors.detach()
+            table.text_vectors[fresh] = cached.vectors.detach()
         self.optimiser.step()
         return loss.item()
 

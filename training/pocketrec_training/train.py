@@ -18,7 +18,8 @@ from pocketrec.index import VectorIndex
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
-from pocketrec_export.graphs.encoder import Encoder, stated_pooling
+from pocketrec_export.graphs.encoder import Encoder
+from pocketrec_export.graphs.pretrained import stated_pooling
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
@@ -38,7 +39,7 @@ from pocketrec_training.scorer_cases import scorer_cases
 from pocketrec_training.scorer_training import Retriever, ScorerTrainingConfig, train_scorer
 from pocketrec_training.text_vectors import default_encoder
 from pocketrec_training.tower_ranking import rank_by_tower
-from pocketrec_training.tower_training import TowerTrainingConfig
+from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, go_on
 
 Rows = NDArray[np.int32]
 
@@ -65,6 +66,11 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
     candidates: Annotated[int, Meta(ge=1)] = 50
     """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+
+    def tower_for(self, dataset: Dataset) -> TowerConfig:
+        """The tower's shape, with positions where the order of a history says something."""
+        known = not dataset.card.ties.unordered if self.order is None else self.order == "known"
+        return msgspec.structs.replace(self.tower, positions=self.tower.positions and known)
 
 
 def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resume: bool = False) -> Model:
@@ -97,7 +103,14 @@ def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resum
     return model
 
 
-def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, checkpoint: Path | None = None) -> Model:
+def fit_model(
+    dataset: Dataset,
+    split: Split,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None = None,
+    after_epoch: AfterEpoch = go_on,
+) -> Model:
     """Train on a split of a data set, in memory.
 
     Args:
@@ -106,34 +119,16 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         config: What to train and how.
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to after each epoch.
+        after_epoch: Told how the tower's training goes; may raise to end it.
 
     Raises:
         DataError: Fewer than two items, or than two users or queries to learn from.
         ConfigError: There are queries alone, and the config has no use for them.
     """
-    learners, typed = sum(len(rows) >= 2 for rows in split.fit), split.queries
-    if max(learners, len(typed.fit)) < 2 or len(dataset.items) < 2:
-        raise DataError(
-            f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
-            f"{len(typed.fit)} queries to learn from and {len(dataset.items)} items: too few to learn from"
-        )
-    if learners < 2:
-        _check_queries_teach(config)
-    reading = config.encoder
-    encoder_folder = Path(reading.folder) if reading.folder else default_encoder()
-    pooling = reading.pooling or stated_pooling(encoder_folder)
-    popularity = split.popularity(len(dataset.items)).astype(np.int32)
-    known_order = not dataset.card.ties.unordered if config.order is None else config.order == "known"
-    shape = msgspec.structs.replace(config.tower, positions=known_order)
     contexts = Contexts.of(dataset, split, config.context)
-    requests = RequestTexts(
-        title_fragments(dataset.items, seed), contexts.texts, typed.fit.texts, typed.validation.texts
-    )
-    source = Source(encoder_folder, pooling, dataset.items, config.template, requests)
-    if config.kind == "tower":
-        fitted = fit_tower(source, split, contexts, config, shape, seed, checkpoint)
-    else:
-        fitted = fit_factorisation(source, split, config, seed)
+    source, fitted = _fit_sides(dataset, split, contexts, config, seed, checkpoint, after_epoch)
+    shape, reading = config.tower_for(dataset), config.encoder
+    popularity = split.popularity(len(dataset.items)).astype(np.int32)
     neighbours, followers = choose_neighbours(
         split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history
     )
@@ -147,19 +142,20 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         count=config.candidates,
     )
     cases = split.validation.sample(config.scorer_training.cases, seed)
-    groups = scorer_cases(fitted, cases, typed.validation, shape.history, seed)
+    groups = scorer_cases(fitted, cases, split.queries.validation, shape.history, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
     card = ModelCard(
         format=FORMAT,
         name=dataset.card.name,
         kind=config.kind,
         dim=config.dim,
-        encoder=encoder_folder.name if reading.folder else "all-MiniLM-L6-v2",
+        encoder=source.folder.name if reading.folder else "all-MiniLM-L6-v2",
         tuned=reading.tune,
-        pooling=pooling,
+        pooling=source.pooling,
         max_tokens=reading.max_tokens,
         template=config.template,
         tower=shape,
+        slices=config.training.slices,
         scorer=config.scorer,
         candidates=config.candidates,
         neighbour_decay=neighbours.weights.decay,
@@ -179,7 +175,7 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
     return Model(
         card=card,
         encoder=Encoder(fitted.text_model, fitted.projection).eval(),
-        encoder_folder=encoder_folder,
+        encoder_folder=source.folder,
         user=fitted.user,
         scorer=trained.scorer,
         items=dataset.items,
@@ -190,6 +186,55 @@ def fit_model(dataset: Dataset, split: Split, config: TrainConfig, seed: int, ch
         followers=followers.weights,
         held_out=split.validation,
     )
+
+
+def tower_quality(
+    dataset: Dataset, split: Split, config: TrainConfig, seed: int, after_epoch: AfterEpoch = go_on
+) -> float:
+    """What `fit_model` would write as `tower/ndcg@10`, without fitting neighbours, followers and scorer for it.
+
+    Args:
+        dataset: Prepared data.
+        split: What to learn from, and the validation cases.
+        config: What to train and how.
+        seed: Of everything random.
+        after_epoch: Told how the tower's training goes; may raise to end it.
+
+    Raises:
+        DataError: Fewer than two items, or than two users or queries to learn from.
+        ConfigError: There are queries alone, and the config has no use for them.
+    """
+    contexts = Contexts.of(dataset, split, config.context)
+    _, fitted = _fit_sides(dataset, split, contexts, config, seed, None, after_epoch)
+    return _tower_quality(fitted, split.validation, contexts, config.tower.history)["tower/ndcg@10"]
+
+
+def _fit_sides(
+    dataset: Dataset,
+    split: Split,
+    contexts: Contexts,
+    config: TrainConfig,
+    seed: int,
+    checkpoint: Path | None,
+    after_epoch: AfterEpoch,
+) -> tuple[Source, Fitted]:
+    learners, typed = sum(len(rows) >= 2 for rows in split.fit), split.queries
+    if max(learners, len(typed.fit)) < 2 or len(dataset.items) < 2:
+        raise DataError(
+            f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
+            f"{len(typed.fit)} queries to learn from and {len(dataset.items)} items: too few to learn from"
+        )
+    if learners < 2:
+        _check_queries_teach(config)
+    folder = Path(config.encoder.folder) if config.encoder.folder else default_encoder()
+    pooling = config.encoder.pooling or stated_pooling(folder)
+    fragments = title_fragments(dataset.items, seed)
+    requests = RequestTexts(fragments, contexts.texts, typed.fit.texts, typed.validation.texts)
+    source = Source(folder, pooling, dataset.items, config.template, requests)
+    if config.kind == "tower":
+        shape = config.tower_for(dataset)
+        return source, fit_tower(source, split, contexts, config, shape, seed, checkpoint, after_epoch)
+    return source, fit_factorisation(source, split, config, seed)
 
 
 def _check_queries_teach(config: TrainConfig) -> None:
@@ -210,7 +255,7 @@ def _tower_quality(fitted: Fitted, cases: HeldOut, contexts: Contexts, history: 
     typed = None if cases.queries is None else fitted.projected(fitted.requests.held_out)
 
     def quality(said: Tensor | None) -> float:
-        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, typed, said)
+        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, queries=typed, contexts=said)
         return float(np.mean(ndcg(ranked, cases.targets)))
 
     figures = {"tower/ndcg@10": quality(None)}

@@ -1,18 +1,23 @@
 """The encoder: a pretrained language model with pooling, projection and normalisation inside."""
 
-import json
 from pathlib import Path
-from typing import Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import PretrainedConfig
 
 from pocketrec.errors import ModelError
+from pocketrec_export.graphs.pretrained import (
+    SUPPORTED,
+    Pooling,
+    is_causal,
+    load_transformer,
+    stated_pooling,
+)
 from pocketrec_export.graphs.unit import unit
 
-Pooling = Literal["mean", "first", "last"]
+_TOLERANCE = 1e-4
+"""Largest difference between a text alone and the same text padded that float32 arithmetic explains."""
 
 
 class TextModel(nn.Module):
@@ -20,38 +25,40 @@ class TextModel(nn.Module):
 
     Args:
         transformer: Any Hugging Face model with `last_hidden_state`.
-        pooling: How token states become one: their mean, the first ("CLS"), or the last.
+        pooling: How token states become one.
     """
 
     def __init__(self, transformer: nn.Module, pooling: Pooling) -> None:
         super().__init__()
         self.transformer = transformer
         self.pooling = pooling
+        self.causal = is_causal(self.config)
 
     @classmethod
-    def open(cls, folder: Path, pooling: Pooling | None = None) -> "TextModel":
-        """Load a Hugging Face folder with float32 weights; attention is "eager", whose graph onnxruntime can fuse.
+    def open(cls, folder: Path, pooling: Pooling | None = None, max_tokens: int = 8) -> "TextModel":
+        """Load a Hugging Face folder.
 
         Args:
-            folder: Holds config.json, model.safetensors and tokenizer.json.
+            folder: Holds config.json and model.safetensors.
             pooling: Overrides what the folder says; see `stated_pooling`.
+            max_tokens: Length of text that it must be able to read.
 
         Raises:
-            ModelError: The folder can't be read as a text model.
+            ModelError: The folder can't be read as a text model, or not at that length.
         """
-        try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            transformer = AutoModel.from_pretrained(
-                folder, config=config, local_files_only=True, attn_implementation="eager", dtype=torch.float32
-            )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise ModelError(f"{folder} is not a Hugging Face text model: {error}") from None
-        return cls(transformer, pooling or stated_pooling(folder)).eval()
+        model = cls(load_transformer(folder), pooling or stated_pooling(folder)).eval()
+        model._check(folder, max_tokens)
+        return model
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """What config.json says."""
+        return self.transformer.config
 
     @property
     def width(self) -> int:
         """Length of the vectors."""
-        return int(self.transformer.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        return int(self.config.hidden_size)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit vectors of texts.
@@ -63,8 +70,8 @@ class TextModel(nn.Module):
         Returns:
             Float [batch, width].
         """
-        states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return self.pool(states, attention_mask)
+        mask = self._seen(attention_mask) if self.causal else attention_mask
+        return self.pool(self.transformer(input_ids=input_ids, attention_mask=mask).last_hidden_state, attention_mask)
 
     def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit vectors, float [batch, width], from token states, float [batch, length, width]."""
@@ -78,6 +85,47 @@ class TextModel(nn.Module):
             pooled = (states * weights).sum(dim=1) / weights.sum(dim=1)
         return unit(pooled)
 
+    def _seen(self, attention_mask: Tensor) -> Tensor:
+        """What a decoder adds to attention: 0 where a token sees another, else very little; [batch, 1, length, length].
+
+        Decoders take such a mask as it is. The one that they make themselves can't be traced into a graph.
+        """
+        places = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+        seen = (places[:, None] >= places[None, :]) & (attention_mask[:, None, None, :] > 0)
+        dtype: torch.dtype = self.transformer.dtype  # type: ignore[assignment]
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
+
+    @torch.inference_mode()
+    def _check(self, folder: Path, max_tokens: int) -> None:
+        """A text's vector must be what the model itself gives for it alone, and the same beside a longer one."""
+        padding = max(self.config.pad_token_id or 0, 0)
+        some = [token for token in range(9) if token != padding]
+        long = torch.tensor([(some * max_tokens)[:max_tokens]])
+        half, whole = max_tokens // 2, torch.ones_like(long)
+        short, mask = long.clone(), whole.clone()
+        short[:, half:], mask[:, half:] = padding, 0
+        try:
+            alone = torch.cat([self._alone(long), self._alone(short[:, :half])])
+            beside = self(torch.cat([long, short]), torch.cat([whole, mask]))
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{folder} holds no text model that reads {max_tokens} tokens ({self.config.model_type}): {error}; "
+                f"{SUPPORTED}"
+            ) from None
+        difference = float((alone - beside).abs().max())
+        if not difference <= _TOLERANCE:
+            raise ModelError(
+                f"{folder} holds a model ({self.config.model_type}) that gives a text another vector beside a longer "
+                f"one, by {difference:.2g}; {SUPPORTED}"
+            )
+
+    def _alone(self, ids: Tensor) -> Tensor:
+        mask = torch.ones_like(ids)
+        states = self.transformer(input_ids=ids, attention_mask=mask).last_hidden_state
+        if states.shape[-1] != self.width:
+            raise ValueError(f"its states are {states.shape[-1]} wide, its config says {self.width}")
+        return self.pool(states, mask)
+
 
 class Encoder(nn.Module):
     """Text model and projection: texts to unit vectors in the space of items and users."""
@@ -90,16 +138,3 @@ class Encoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit vectors of texts, float [batch, dim]."""
         return unit(self.projection(self.text_model(input_ids, attention_mask)))
-
-
-def stated_pooling(folder: Path) -> Pooling:
-    """Pooling that a folder asks for: its sentence-transformers file, else `last` for decoders, else `mean`."""
-    stated = folder / "1_Pooling" / "config.json"
-    if stated.exists():
-        modes = json.loads(stated.read_text())
-        if modes.get("pooling_mode_cls_token"):
-            return "first"
-        return "last" if modes.get("pooling_mode_lasttoken") else "mean"
-    config = json.loads((folder / "config.json").read_text())
-    decoder = any(name.endswith(("LMHeadModel", "ForCausalLM")) for name in config.get("architectures") or ())
-    return "last" if decoder else "mean"

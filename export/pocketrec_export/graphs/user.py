@@ -129,7 +129,7 @@ class Block(nn.Module):
 
     def _split(self, states: Tensor, heads: int) -> Tensor:
         """[batch, length, heads * width] to [batch, heads, length, width]."""
-        return states.reshape(states.shape[0], -1, heads, self.width).transpose(1, 2)
+        return states.reshape(states.shape[0], states.shape[1], heads, self.width).transpose(1, 2)
 
     def _bias(self, length: int, last_only: bool) -> Tensor:
         """By distance, with the future out of reach: float [heads, length or 1, length]."""

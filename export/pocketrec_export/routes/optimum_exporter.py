@@ -5,12 +5,14 @@ joined behind it, so that both routes end in the same inputs, output and vectors
 """
 
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
-from onnx import compose, helper
+from onnx import compose, helper, numpy_helper
 from optimum.exporters.onnx import onnx_export_from_model
 from torch import Tensor, nn
 
@@ -43,14 +45,18 @@ def export_encoder(encoder: Encoder, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="pocketrec-optimum-") as name:
         work = Path(name)
-        onnx_export_from_model(
-            encoder.text_model.transformer,
-            work,
-            opset=OPSET,
-            task="feature-extraction",
-            do_validation=False,  # `prove_shapes` compares the whole graph with torch
-            preprocessors=[],
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of the exporter's age, and of constants that `prove_shapes` shows harmless
+            onnx_export_from_model(
+                encoder.text_model.transformer,
+                work,
+                opset=OPSET,
+                task="feature-extraction",
+                do_validation=False,  # `prove_shapes` compares the whole graph with torch
+                preprocessors=[],
+            )
         example = {
             "states": torch.randn(2, 7, encoder.text_model.width),
             "attention_mask": torch.ones(2, 7, dtype=torch.long),
@@ -70,15 +76,21 @@ def _joined(body: onnx.ModelProto, head: onnx.ModelProto) -> onnx.ModelProto:
         helper.make_node("Identity", ["last_hidden_state"], ["head/states"]),
         helper.make_node("Identity", ["attention_mask"], ["head/attention_mask"]),
     ]
-    if any(value.name == "token_type_ids" for value in body.graph.input):
+    inputs = {value.name: value for value in body.graph.input}
+    made = []
+    if "token_type_ids" in inputs:
         # One segment: all zeros, in the shape of the ids.
-        body.graph.node.insert(0, helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"]))
+        made.append(helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"]))
+    if "position_ids" in inputs:
+        # Counted from 0, over the texts' own tokens.
+        body.graph.initializer.extend([numpy_helper.from_array(np.array(1), "one")])
+        made.append(helper.make_node("CumSum", ["attention_mask", "one"], ["places"]))
+        made.append(helper.make_node("Sub", ["places", "one"], ["position_ids"]))
     output = head.graph.output[0]
     tail = helper.make_node("Identity", [output.name], ["vector"])
     output.name = "vector"
-    inputs = {value.name: value for value in body.graph.input}
     graph = helper.make_graph(
-        [*body.graph.node, *links, *head.graph.node, tail],
+        [*made, *body.graph.node, *links, *head.graph.node, tail],
         "encoder",
         [inputs["input_ids"], inputs["attention_mask"]],
         [output],

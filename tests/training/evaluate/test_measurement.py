@@ -16,10 +16,10 @@ class Oracle:
     def __init__(self, held_out, share=1.0):
         self.held_out, self.share = held_out, share
 
-    def rank(self, histories, k, allow_seen=False):
+    def rank(self, histories, k, allow_seen=False, among=None):
         random = np.random.default_rng(0)
         ranked = np.full((len(histories), k), -1, np.int32)
-        for case, target in enumerate(self.held_out.targets):
+        for case, target in enumerate(self.held_out.targets[: len(histories)]):
             if random.random() < self.share:
                 ranked[case, 0] = target[0]
         return ranked
@@ -99,4 +99,29 @@ def test_figures_stand_under_their_keys(split, yardstick):
     assert figures.intervals["over/model/relative/ndcg@10"] == (0, 0)
     assert {"ndcg@10", "model/ndcg@10", "ease/ndcg@10"} <= set(figures.intervals)
     assert figures.notes["subject"] == "bundle"
-    assert "model 1," in figures.notes["p of equal means"]
+    assert figures.metrics["over/model/p"] == figures.metrics["over/model/bootstrap_p"] == 1
+    assert figures.metrics["over/ease/p"] < 0.05
+    assert figures.metrics["over/ease/effect"] > 0
+
+
+def test_cold_items_are_ranked_by_themselves_too():
+    histories = [rows.tolist() for rows in two_worlds()]
+    split = leave_last_out(dataset_of([*histories, [0, 1, 2, ITEMS], [3, 4, 5, ITEMS + 1]], ITEMS + 2))
+    yardstick = Yardstick.of(split, np.eye(ITEMS + 2, dtype=np.float32))
+
+    class ByRow:
+        def rank(self, histories, k, allow_seen=False, among=None):
+            rows = np.arange(ITEMS + 2) if among is None else np.flatnonzero(among)
+            ranked = np.full((len(histories), k), -1, np.int32)
+            ranked[:, : len(rows[:k])] = rows[:k]
+            return ranked
+
+    measured = Measurement.of(ByRow(), yardstick)
+    metrics = measured.metrics()
+    assert measured.slices["cold"].sum() == 2
+    assert metrics["cold/ndcg@10"] == 0
+    assert metrics["cold/ndcg@10/among-cold"] == pytest.approx((1 + 1 / np.log2(3)) / 2)
+    assert "ndcg@10/among-cold" not in metrics
+    assert "head/ndcg@10/among-cold" not in metrics
+    low, high = measured.intervals(0)["cold/ndcg@10/among-cold"]
+    assert low <= metrics["cold/ndcg@10/among-cold"] <= high

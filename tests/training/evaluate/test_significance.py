@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pocketrec_training.evaluate.significance import holm, permutation_test
+from pocketrec_training.evaluate.significance import bootstrap_test, holm, permutation_test
 
 
 def test_permutation_test_agrees_with_all_permutations_of_a_small_case():
@@ -29,6 +29,38 @@ def test_p_values_are_uniform_where_nothing_differs():
     random = np.random.default_rng(5)
     found = [permutation_test(*random.random((2, 80)), samples=300, seed=i) for i in range(200)]
     assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.10
+
+
+def test_bootstrap_test_agrees_with_the_t_test_on_normal_differences():
+    random = np.random.default_rng(2)
+    b = random.random(400)
+    for shift in (0.0, 0.01, 0.02):
+        a = b + random.normal(shift, 0.15, 400)
+        theirs = stats.ttest_rel(a, b).pvalue
+        assert bootstrap_test(a, b) == pytest.approx(theirs, abs=0.02)
+
+
+def test_bootstrap_p_values_are_uniform_where_nothing_differs():
+    """Of values as NDCG has them: mostly 0."""
+    random = np.random.default_rng(7)
+    values = lambda: (random.random(150) < 0.2) * random.random(150)  # noqa: E731
+    found = np.array([bootstrap_test(values(), values(), samples=300, seed=i) for i in range(300)])
+    assert 0.02 <= np.mean(found <= 0.05) <= 0.085
+    assert 0.43 <= np.mean(found <= 0.5) <= 0.57
+
+
+def test_differences_without_spread_are_sure_or_none():
+    assert bootstrap_test(np.ones(9), np.ones(9)) == 1.0
+    assert bootstrap_test(np.ones(9), np.zeros(9)) == pytest.approx(1 / 2001)
+    assert bootstrap_test(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1.0
+
+
+def test_bootstrap_draws_cases_of_a_user_together():
+    random = np.random.default_rng(6)
+    a = random.random(40)
+    b = a + random.normal(0.05, 0.2, 40)
+    whose = np.repeat(np.arange(40, dtype=np.int32), 8)
+    assert bootstrap_test(np.repeat(a, 8), np.repeat(b, 8), whose=whose) == bootstrap_test(a, b)
 
 
 def test_cases_of_a_user_are_swapped_together():

@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 from made_data import dataset_of, two_worlds
@@ -8,7 +9,7 @@ from pocketrec_training.evaluate.figures import Figures, measure_all
 from pocketrec_training.evaluate.measurement import Yardstick
 from pocketrec_training.evaluate.plot import plot
 from pocketrec_training.evaluate.splits import leave_last_out
-from pocketrec_training.evaluate.table import slice_table, table
+from pocketrec_training.evaluate.table import aligned, lead_rows, rows, slice_rows, table
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def result():
 
 
 def test_table_shows_subjects_first_and_baselines_from_best_to_worst(result):
-    lines = table(result).splitlines()
+    lines = aligned(rows(result)).splitlines()
     names = [line.split()[0] for line in lines[1:]]
     assert names[:2] == ["bundle", "model"]
     shown = [float(line.split()[1]) for line in lines[3:]]
@@ -43,10 +44,27 @@ def test_table_shows_subjects_first_and_baselines_from_best_to_worst(result):
     assert len({len(line) for line in lines}) == 1
 
 
-def test_slice_table_leaves_out_slices_without_cases(result):
-    header, *rows = slice_table(result).splitlines()
-    assert header.split()[-3:] == ["head", "tail", "short"]
-    assert len(rows) == 3
+def test_slices_without_cases_are_left_out(result):
+    header, *lines = slice_rows(result)
+    assert header[1:] == ["head", "tail", "short"]
+    assert [line[0] for line in lines] == ["bundle", "popularity", "markov"]
+
+
+def test_leads_stand_in_the_order_of_the_table(result):
+    names = [line[0] for line in rows(result)[2:]]
+    header, *lines = lead_rows(result)
+    assert [line[0] for line in lines] == ["model", *names[1:]]
+    found = dict(zip(header[1:], lines[-1][1:], strict=True))
+    name = names[-1]
+    assert found["difference"] == f"{result.metrics[f'over/{name}/ndcg@10']:+.4f}"
+    assert found["p"] == f"{result.metrics[f'over/{name}/p']:.4f}"
+
+
+def test_a_subject_alone_is_ahead_of_nobody(result):
+    alone = {key: value for key, value in result.metrics.items() if not key.startswith(("over/", "model/"))}
+    lonely = msgspec.structs.replace(result, metrics=alone, baselines={})
+    assert "ahead of" not in table(lonely)
+    assert "ahead of" in table(result)
 
 
 def test_result_survives_its_file(result, tmp_path):

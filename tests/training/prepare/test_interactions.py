@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pocketrec.errors import DataError
 from pocketrec_training.dataset import Dataset
-from pocketrec_training.prepare.interactions import COLUMNS, minimum_counts
+from pocketrec_training.prepare.interactions import COLUMNS, minimum_counts, share_of_users
 
 
 def test_duplicate_rows_are_counted_and_dropped(bench, step):
@@ -70,6 +70,54 @@ def test_items_below_the_minimum_leave_the_catalogue_and_are_counted(bench, step
         2,
     )
     assert card.interactions == 2
+
+
+logs = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5), max_size=60)
+
+
+def users_of(log, share):
+    return share_of_users(pl.DataFrame({"user_id": log}, schema={"user_id": pl.String}), share)["user_id"].to_list()
+
+
+@given(logs, st.data(), st.floats(0.01, 1), st.floats(0.01, 1))
+def test_a_share_keeps_the_same_users_in_any_order_and_a_larger_one_keeps_them_too(log, data, share, other):
+    kept = users_of(log, share)
+    assert kept == [user for user in log if user in set(kept)]  # all rows of a user, or none
+    shuffled = data.draw(st.permutations(log))
+    assert sorted(users_of(shuffled, share)) == sorted(kept)
+    assert set(users_of(log, min(share, other))) <= set(users_of(log, max(share, other)))
+    alone = [user for user in log if users_of([user], share)]
+    assert alone == kept  # who else is there doesn't matter
+
+
+def test_a_share_is_that_share_and_named_users_are_in_it_on_every_machine():
+    log = [f"user-{number}" for number in range(10_000)]
+    for share in (0.01, 0.2, 0.5, 0.99):
+        assert len(users_of(log, share)) == pytest.approx(10_000 * share, abs=4 * 100 * (share * (1 - share)) ** 0.5)
+    assert users_of(log, 1.0) == log
+    assert users_of(log[:12], 0.33) == ["user-1", "user-2", "user-5"]
+
+
+def test_a_share_of_users_leaves_items_and_the_core_as_they_are(bench, step):
+    users = [f"u{number}" for number in range(40)]
+    bench.file("items.csv", "item_id,title\nx,X\ny,Y\nrare,R\ncold,C\n")
+    rows = "".join(f"{user},x,1\n{user},y,2\n" for user in users)
+    bench.file("interactions.csv", f"user_id,item_id,timestamp\n{rows}u0,rare,3\n")
+    bench.prepare(min_item_count=2)
+    whole = bench.column("items", "item_id")
+    card = bench.prepare(min_item_count=2, users_share=0.25)
+    kept = users_of(users, 0.25)
+    assert bench.column("interactions", "user_id") == sorted(2 * kept)
+    assert bench.column("items", "item_id") == whole == ["x", "y"]
+    assert step(card, "share of users").dropped == 80 - 2 * len(kept)
+    assert (card.users, card.ties.users) == (len(kept), len(kept))
+
+
+def test_items_of_a_log_alone_stay_without_their_users(bench):
+    path = bench.file("log.csv", "user_id,item_id\n" + "".join(f"u{number},i{number}\n" for number in range(20)))
+    card = bench.prepare(path, users_share=0.5)
+    assert card.items == 20
+    assert 0 < card.users < 20
 
 
 def test_further_columns_that_are_named_come_along_as_texts(bench):

@@ -127,6 +127,7 @@ def test_a_bad_source_gives_one_line(bench, files, words):
     ("options", "words"),
     [
         ({"min_user_count": 0}, "min_user_count=0: must be 1 or more"),
+        ({"users_share": 0.0}, "users_share=0.0: must be above 0 and at most 1"),
         ({"encoding": "klingon"}, "there is no encoding 'klingon'"),
         ({"columns": {"friends.user_id": "x"}}, "the source has no table friends"),
         ({"missing": {"users.age": "drop"}}, "the source has no table users"),

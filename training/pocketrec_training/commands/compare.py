@@ -10,44 +10,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "results",
         nargs="+",
-        type=Path,
         metavar="RESULT",
-        help="two or more files that `evaluate --json` wrote, on the same test cases",
+        help="two or more files that `evaluate --json` wrote, on the same test cases; of a model with several seeds "
+        "its files with commas between, or the folder of its experiment",
     )
     parser.add_argument("--key", default="ndcg@10", help="figure to compare by (default ndcg@10)")
     parser.add_argument("--seed", type=int, default=0, help="of bootstrap and permutations (default 0)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the differences as a PNG")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write tables and plots as one page")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare, print, write."""
     from pocketrec.errors import require_extra
-    from pocketrec.results import Machine, Result, installed_versions
-    from pocketrec_training.evaluate.comparison import compare, comparison_table, read_runs
+    from pocketrec.staging import write_whole
+    from pocketrec_training.evaluate.comparison import Compared, compare, comparison_result, lead_rows, mean_rows
+    from pocketrec_training.evaluate.html_report import comparison_page
     from pocketrec_training.evaluate.plot import plot_leads
+    from pocketrec_training.evaluate.table import aligned
 
     if len(arguments.results) < 2:
         raise ValueError("one result has nothing to be compared with: give two or more")
     if arguments.plot:
         require_extra("bench", ("matplotlib",), "pocketrec compare --plot")
     started = time.perf_counter()
-    values = read_runs(arguments.results, arguments.key)
-    leads = compare(values, arguments.seed)
-    print(comparison_table(values, leads, arguments.key))
+    compared = Compared.read(arguments.results, arguments.key)
+    leads = compare(compared.values, arguments.seed)
+    print(aligned(mean_rows(compared.values, arguments.key)))
+    print()
+    print(aligned(lead_rows(leads)))
+    result = comparison_result(compared, leads, arguments.key, arguments.seed, started)
+    if arguments.json:
+        result.write(arguments.json)
+    if arguments.html:
+        write_whole(arguments.html, comparison_page(compared, leads, arguments.key, result).encode())
     if arguments.plot:
         plot_leads(leads, arguments.key, arguments.plot)
-    if arguments.json:
-        pairs = {f"{lead.ahead} over {lead.behind}": lead for lead in leads}
-        Result(
-            name="compare",
-            command="pocketrec compare",
-            machine=Machine.here(),
-            versions=installed_versions(),
-            seeds=(arguments.seed,),
-            duration_s=round(time.perf_counter() - started, 1),
-            metrics={f"{name}/{arguments.key}": float(value.mean()) for name, value in values.items()}
-            | {f"{name}/{arguments.key}": lead.difference.mean for name, lead in pairs.items()}
-            | {f"{name}/p": lead.p for name, lead in pairs.items()}
-            | {f"{name}/effect": lead.effect for name, lead in pairs.items()},
-            intervals={f"{name}/{arguments.key}": lead.difference.interval for name, lead in pairs.items()},
-        ).write(arguments.json)

@@ -32,18 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table as a PNG")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write tables and plots as one page")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, print, write."""
     from pocketrec.config import load_config
     from pocketrec.errors import require_extra
+    from pocketrec.staging import write_whole
     from pocketrec_training.evaluate.case_file import CaseFile
     from pocketrec_training.evaluate.cross_validation import cross_validate, evaluate_origins
     from pocketrec_training.evaluate.evaluation import evaluate
+    from pocketrec_training.evaluate.html_report import evaluation_page
     from pocketrec_training.evaluate.plot import plot
     from pocketrec_training.evaluate.report import EvaluationOptions
-    from pocketrec_training.evaluate.table import slice_table, table
+    from pocketrec_training.evaluate.table import table
     from pocketrec_training.terminal import show_on_terminal
     from pocketrec_training.train import TrainConfig
 
@@ -70,12 +73,12 @@ def run(arguments: argparse.Namespace) -> None:
         result = evaluate(arguments.data, arguments.model, arguments.bundle, arguments.split, options, cases)
     print(table(result, arguments.at))
     print()
-    print(slice_table(result, arguments.at))
-    print()
     for name, text in result.notes.items():
         print(f"{name}: {text}")
     if arguments.json:
         result.write(arguments.json)
+    if arguments.html:
+        write_whole(arguments.html, evaluation_page(result, arguments.at).encode())
     if arguments.plot:
         plot(result, arguments.plot, arguments.at)
 

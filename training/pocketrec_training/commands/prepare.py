@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--min-user-count", type=int, default=1, metavar="N", help="interactions a user must have")
     parser.add_argument("--min-item-count", type=int, default=1, metavar="N", help="interactions an item must have")
+    parser.add_argument(
+        "--users-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="keep this share of the users, such as 0.33, the same ones every time; all items stay",
+    )
     parser.add_argument("--encoding", default="utf-8", help="of CSV and TSV files, such as latin-1")
     parser.add_argument(
         "--time-format", default="", metavar="FORMAT", help="of dates that aren't ISO: '%%d/%%m/%%Y %%H:%%M'"
@@ -75,6 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         duplicates=arguments.duplicates,
         min_user_count=arguments.min_user_count,
         min_item_count=arguments.min_item_count,
+        users_share=arguments.users_share,
         encoding=arguments.encoding,
         time_format=arguments.time_format,
         name=arguments.name,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pocketrec import Recommender
 from pocketrec.progress import progress
-from pocketrec_training.evaluate.ranker import Histories
+from pocketrec_training.evaluate.ranker import Histories, Mask
 
 _BATCH = 256
 
@@ -33,13 +33,16 @@ class BundleRanker:
         """
         return cls(Recommender.load(folder), ids, {name: row for row, name in enumerate(ids)})
 
-    def rank(self, histories: Histories, k: int, allow_seen: bool = False) -> NDArray[np.int32]:
+    def rank(
+        self, histories: Histories, k: int, allow_seen: bool = False, among: Mask | None = None
+    ) -> NDArray[np.int32]:
         """Rows of the k best items for each history, as `Ranker.rank` says."""
+        only = None if among is None else [self.ids[row] for row in np.flatnonzero(among).tolist()]
         ranked = np.full((len(histories), k), -1, dtype=np.int32)
         with progress("Asking the bundle", total=len(histories)) as shown:
             for start in range(0, len(histories), _BATCH):
                 asked = [[self.ids[row] for row in rows] for rows in histories[start : start + _BATCH]]
-                answers = self.recommender.recommend_many(asked, k=k, allow_seen=allow_seen)
+                answers = self.recommender.recommend_many(asked, k=k, among=only, allow_seen=allow_seen)
                 for line, answer in enumerate(answers, start):
                     ranked[line, : len(answer)] = [self.row_of[one.id] for one in answer]
                 shown.advance(len(asked))

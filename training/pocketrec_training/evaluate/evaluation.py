@@ -16,9 +16,10 @@ from pocketrec_training.evaluate.bundle_ranker import BundleRanker
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.figures import Figures, measure_all, measure_searches
 from pocketrec_training.evaluate.measurement import Yardstick
+from pocketrec_training.evaluate.ranker import Ranker, Searcher
 from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.model_ranker import ModelRanker
+from pocketrec_training.model_ranker import ModelRanker, TowerRanker, VoteRanker
 
 _WHOLE = 1_000_000
 """Characters of a text that baselines search, which is what a search engine would do."""
@@ -66,7 +67,7 @@ def evaluate(
     vectors = frozen_vectors(texts, search=typed)
     yardstick = Yardstick.of(parts, vectors, options.at)
     if typed:
-        subjects = measure_searches(_subjects(dataset, model, bundle), yardstick)
+        subjects = measure_searches(_searchers(dataset, model, bundle), yardstick)
         searchers = fit_searchers(parts, texts, partial(frozen_vectors, search=True))
         compared = measure_searches(searchers if options.baselines else (), yardstick)
     else:
@@ -79,9 +80,20 @@ def evaluate(
     return as_result("evaluate", figures, facts_of(dataset, parts), options, started)
 
 
-def _subjects(
-    dataset: Dataset, model: Path | None, bundle: Path | None
-) -> Iterator[tuple[str, BundleRanker | ModelRanker]]:
+def _subjects(dataset: Dataset, model: Path | None, bundle: Path | None) -> Iterator[tuple[str, Ranker]]:
+    if bundle is not None:
+        yield "bundle", BundleRanker.load(bundle, [item.id for item in dataset.items])
+    if model is not None:
+        loaded = Model.load(model)
+        yield "model", ModelRanker(loaded)
+        yield "tower", TowerRanker(loaded)
+        for width in loaded.card.slices:
+            yield f"tower-{width}", TowerRanker(loaded, width)
+        yield "neighbours", VoteRanker(loaded.neighbours, loaded.card.tower.history)
+        yield "followers", VoteRanker(loaded.followers, loaded.card.tower.history)
+
+
+def _searchers(dataset: Dataset, model: Path | None, bundle: Path | None) -> Iterator[tuple[str, Searcher]]:
     if bundle is not None:
         yield "bundle", BundleRanker.load(bundle, [item.id for item in dataset.items])
     if model is not None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pocketrec_export.rankings import Interval, paired_bootstrap
+from pocketrec_export.rankings import Interval
+from pocketrec_training.evaluate.leads import find_leads
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
 from pocketrec_training.evaluate.ranker import Ranker, Searcher
-from pocketrec_training.evaluate.significance import holm, permutation_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +34,17 @@ class Figures:
         for name, measured in others:
             metrics |= {f"{name}/{key}": value for key, value in measured.metrics().items()}
             intervals |= {f"{name}/{key}": pair for key, pair in measured.intervals(seed).items()}
-        shown = (f"ndcg@{first.at}", f"recall@{first.at}")
+        shown = [key for key in first.values if key.startswith((f"ndcg@{first.at}", f"recall@{first.at}"))]
         for name, measured in baselines.items():
             found = measured.intervals(seed)
-            intervals |= {f"{name}/{key}": found[key] for key in shown}
+            intervals |= {f"{name}/{key}": found[key] for key in shown if key in found}
         key = f"ndcg@{first.at}"
-        own, p_values = first.values[key], {}
-        for name, measured in (*others, *baselines.items()):
-            lead = paired_bootstrap(own, measured.values[key], seed=seed, whose=first.whose)
-            metrics |= {f"over/{name}/{key}": lead.mean, f"over/{name}/relative/{key}": lead.relative}
-            intervals |= {
-                f"over/{name}/{key}": lead.interval,
-                f"over/{name}/relative/{key}": lead.relative_interval,
-            }
-            p_values[name] = permutation_test(own, measured.values[key], seed=seed, whose=first.whose)
+        compared = {name: measured.values[key] for name, measured in {**subjects, **baselines}.items()}
+        for lead in find_leads([(main, name) for name in compared if name != main], compared, seed, first.whose):
+            metrics |= lead.metrics(f"over/{lead.behind}", key)
+            intervals |= lead.intervals(f"over/{lead.behind}", key)
         sizes = ", ".join(f"{name} {int(mask.sum())}" for name, mask in first.slices.items())
-        notes = {"subject": main, "cases": str(len(own)), "cases by slice": sizes}
-        if p_values:
-            said = ", ".join(f"{name} {value:.2g}" for name, value in holm(p_values).items())
-            notes["p of equal means"] = f"{key}, paired randomisation test, Holm-adjusted: {said}"
+        notes = {"subject": main, "cases": str(len(first.whose)), "cases by slice": sizes}
         return cls(metrics, intervals, {name: m.metrics() for name, m in baselines.items()}, notes)
 
 

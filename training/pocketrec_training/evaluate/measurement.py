@@ -15,6 +15,8 @@ from pocketrec_training.evaluate.splits import Split
 
 CUTOFFS = (5, 10, 20)
 """Accuracy is measured at these cutoffs, and at the one asked for."""
+AMONG_COLD = "/among-cold"
+"""Ends the keys of rankings of the cold items alone, for cases that ask for one of them; others have 0 there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Yardstick:
     """Number of those users."""
     vectors: NDArray[np.float32]
     """Unit vector of each item's text, by which diversity is measured, [items, d]."""
+    cold: NDArray[np.bool_]
+    """Items that were never met, [items]."""
     at: int
     """Cutoff of slices, coverage, Gini, novelty and diversity."""
 
@@ -45,7 +49,7 @@ class Yardstick:
             masks = slices(split.test, split.popularity(len(vectors)), cold)
         else:
             masks = query_slices(split.queries, cold)
-        return cls(split.test, masks, takers.astype(np.int64), len(learnt), vectors, at)
+        return cls(split.test, masks, takers.astype(np.int64), len(learnt), vectors, cold, at)
 
     @property
     def cutoffs(self) -> list[int]:
@@ -80,6 +84,12 @@ class Measurement:
         if unmasked:
             free = accuracy(ranker.rank(held_out.histories, cutoffs[-1], allow_seen=True), held_out.targets, cutoffs)
             measured.values.update({f"{key}/unmasked": value for key, value in free.items()})
+        asked = np.flatnonzero(yardstick.slices["cold"])
+        alone = ranker.rank([held_out.histories[i] for i in asked], yardstick.at, among=yardstick.cold)
+        found = accuracy(alone, [held_out.targets[i] for i in asked], [yardstick.at])
+        for key in (f"ndcg@{yardstick.at}", f"recall@{yardstick.at}"):
+            measured.values[key + AMONG_COLD] = np.zeros(len(held_out))
+            measured.values[key + AMONG_COLD][asked] = found[key]
         return measured
 
     @classmethod
@@ -122,18 +132,18 @@ class Measurement:
 
     def metrics(self) -> dict[str, float]:
         """Means over all cases and over each slice that has any, and the overall figures."""
-        figures = {key: float(value.mean()) for key, value in self.values.items()}
+        figures = {key: float(self.values[key].mean()) for key in self._whole()}
         for name, mask in self._filled():
-            figures |= {f"{name}/{key}": float(self.values[key][mask].mean()) for key in self._sliced()}
+            figures |= {f"{name}/{key}": float(self.values[key][mask].mean()) for key in self._sliced(name)}
         return figures | self.overall
 
     def intervals(self, seed: int) -> dict[str, Interval]:
         """95 % bootstrap intervals over users, for all that has a value per case."""
-        keys = list(self.values)
+        keys = self._whole()
         table = np.stack([self.values[key] for key in keys], axis=1)
         intervals = dict(zip(keys, bootstrap_intervals(table, seed=seed, whose=self.whose), strict=True))
         for name, mask in self._filled():
-            keys = self._sliced()
+            keys = self._sliced(name)
             table = np.stack([self.values[key][mask] for key in keys], axis=1)
             found = bootstrap_intervals(table, seed=seed, whose=self.whose[mask])
             intervals |= {f"{name}/{key}": pair for key, pair in zip(keys, found, strict=True)}
@@ -142,11 +152,10 @@ class Measurement:
     def _filled(self) -> list[tuple[str, NDArray[np.bool_]]]:
         return [(name, mask) for name, mask in self.slices.items() if mask.any()]
 
-    def _sliced(self) -> list[str]:
-        keys = (
-            f"ndcg@{self.at}",
-            f"recall@{self.at}",
-            f"ndcg@{self.at}/unmasked",
-            f"recall@{self.at}/unmasked",
-        )
+    def _whole(self) -> list[str]:
+        return [key for key in self.values if not key.endswith(AMONG_COLD)]
+
+    def _sliced(self, name: str) -> list[str]:
+        ends = ("", "/unmasked", *([AMONG_COLD] if name == "cold" else []))
+        keys = [f"{metric}@{self.at}{end}" for end in ends for metric in ("ndcg", "recall")]
         return [key for key in keys if key in self.values]

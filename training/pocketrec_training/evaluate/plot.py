@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pocketrec.errors import require_extra
 from pocketrec.results import Result
-from pocketrec_training.evaluate.comparison import Lead
+from pocketrec_training.evaluate.leads import Lead
 
 
 def plot(result: Result, path: Path, at: int = 10) -> None:

@@ -11,6 +11,8 @@ from pocketrec.progress import progress
 Histories = Sequence[NDArray[np.int32]]
 """Item rows of each case, oldest first."""
 
+Mask = NDArray[np.bool_]
+
 _CELLS = 12_000_000
 """Scores held in memory at a time; sorting them takes about six times their 4 bytes."""
 
@@ -18,10 +20,13 @@ _CELLS = 12_000_000
 class Ranker(Protocol):
     """Ranks the whole catalogue."""
 
-    def rank(self, histories: Histories, k: int, allow_seen: bool = False) -> NDArray[np.int32]:
+    def rank(
+        self, histories: Histories, k: int, allow_seen: bool = False, among: Mask | None = None
+    ) -> NDArray[np.int32]:
         """Rows of the k best items for each history, [n, k], best first.
 
-        Items of the history are left out unless `allow_seen`; -1 stands where there are fewer than k.
+        Items of the history are left out unless `allow_seen`, and all but those of the mask `among`; -1 stands where
+        there are fewer than k.
         """
 
 
@@ -38,6 +43,7 @@ def rank_by_scores(
     histories: Histories,
     k: int,
     allow_seen: bool,
+    among: Mask | None = None,
 ) -> NDArray[np.int32]:
     """Rank by scores [n, items], a block of histories at a time; of equal scores the lower row goes first.
 
@@ -47,6 +53,7 @@ def rank_by_scores(
         histories: Cases.
         k: Length of each ranking.
         allow_seen: Whether items of the history may be recommended.
+        among: Items that may be recommended; all by default.
     """
     ranked = np.full((len(histories), k), -1, dtype=np.int32)
     for block in _blocks(len(histories), items):
@@ -54,6 +61,8 @@ def rank_by_scores(
         if not allow_seen:
             for line, rows in zip(scores, histories[block], strict=True):
                 line[rows] = -np.inf
+        if among is not None:
+            scores[:, ~among] = -np.inf
         ranked[block, : min(k, items)] = best(scores, min(k, items))
     return ranked
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.results import Machine, Result, installed_versions
-from pocketrec_export.graphs.encoder import stated_pooling
+from pocketrec_export.graphs.pretrained import stated_pooling
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.evaluate.figures import Figures
 from pocketrec_training.evaluate.splits import Split

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketrec.results import Result
-from pocketrec_export.rankings import Interval, bootstrap_interval
+from pocketrec_export.rankings import Interval, bootstrap_means
 from pocketrec_training.evaluate.case_file import CaseFile
+from pocketrec_training.evaluate.leads import Lead, find_leads
+from pocketrec_training.evaluate.measurement import AMONG_COLD
 
 _MAIN = ("ndcg@10", "recall@10", "cold/ndcg@10", "cold/recall@10")
 
@@ -59,8 +62,19 @@ class Runs:
         return self.results[0].notes
 
     def intervals(self) -> dict[str, Interval]:
-        """95 % over cases, each case's value being its mean over seeds; of other rankers all and cold ones."""
+        """95 % over users and seeds, of the subject on each slice too; see `interval_over_seeds`."""
         return dict(self._intervals())
+
+    def values(self, key: str, part: str = "") -> NDArray[np.float64]:
+        """The subject's value of each case with each seed, [cases, seeds]; of all cases, or of the slice `part`."""
+        values = self._seeds(f"{self.results[0].notes['subject']}/{key}")
+        return values[self.cases[0].slices[part]] if part else values
+
+    def leads(self) -> list[Lead]:
+        """How far the subject is ahead of the others, each case's value being its mean over seeds."""
+        values = {name.removesuffix("/ndcg@10"): self._seeds(name).mean(axis=1) for name in self._named("/ndcg@10")}
+        main = self.results[0].notes["subject"]
+        return find_leads([(main, name) for name in values if name != main], values)
 
     def _metrics(self) -> Iterator[tuple[str, float]]:
         for key in self.results[0].metrics:
@@ -71,12 +85,43 @@ class Runs:
                 yield f"deviation/{key}", float(np.std([result.metrics[key] for result in self.results], ddof=1))
 
     def _intervals(self) -> Iterator[tuple[str, Interval]]:
-        first = self.cases[0]
-        for name in first.values:
+        main, parts = self.results[0].notes["subject"], self.cases[0].slices
+        for name in self._named(""):
             ranker, _, key = name.partition("/")
-            values = np.mean([cases.values[name] for cases in self.cases if name in cases.values], axis=0)
-            main = ranker == self.results[0].notes["subject"]
-            yield key if main else name, bootstrap_interval(values)
-            for part, mask in first.slices.items():
-                if mask.any() and (main or part == "cold"):
-                    yield f"{part}/{key}" if main else f"{ranker}/{part}/{key}", bootstrap_interval(values[mask])
+            values, prefix = self._seeds(name), "" if ranker == main else f"{ranker}/"
+            alone = key.endswith(AMONG_COLD)
+            if not alone:
+                yield prefix + key, interval_over_seeds(values)
+            for part, mask in parts.items():
+                if mask.any() and (part == "cold" or (ranker == main and not alone)):
+                    yield f"{prefix}{part}/{key}", interval_over_seeds(values[mask])
+
+    def _named(self, end: str) -> list[str]:
+        return [name for name in self.cases[0].values if name.endswith(end)]
+
+    def _seeds(self, name: str) -> NDArray[np.float64]:
+        """A ranker's value of each case with each seed that it was measured with, [cases, seeds]."""
+        return np.stack([cases.values[name] for cases in self.cases if name in cases.values], axis=1)
+
+
+def interval_over_seeds(values: NDArray[np.float64], samples: int = 2000, seed: int = 0) -> Interval:
+    """95 % interval of the mean, for users like these and for seeds like these.
+
+    Users and, apart from them, seeds are drawn with replacement, a bootstrap of crossed factors (Owen, Annals of
+    Applied Statistics 2007); of n seeds n - 1 are drawn, without which few seeds would seem to vary too little (Rao and
+    Wu, JASA 1988). Two or three seeds say little about their own spread: where that matters more than which users there
+    are, the interval is a rough one. With one seed it covers users alone.
+
+    Args:
+        values: [users, seeds].
+        samples: Number of resamples.
+        seed: Of the draws.
+
+    Example:
+        >>> interval_over_seeds(np.full((10, 3), 0.25))
+        (0.25, 0.25)
+    """
+    means, seeds = bootstrap_means(values, samples, seed), values.shape[1]
+    drawn = np.random.default_rng(seed + 1).integers(seeds, size=(samples, max(1, seeds - 1)))
+    low, high = np.quantile(np.take_along_axis(means, drawn, axis=1).mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)

@@ -1,60 +1,82 @@
-"""A result as a table for people."""
+"""Results as tables: rows of cells, which the terminal and the page show alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pocketrec.results import Result
 
 COLUMNS = ("recall", "mrr", "hit", "coverage", "gini", "novelty", "diversity")
 _SLICES = ("head", "tail", "cold", "short", "long", "unlike")
 
+Rows = list[list[str]]
+"""Cells, the header first."""
 
-def table(result: Result, at: int = 10) -> str:
-    """Lines of text: the subject, other subjects, then baselines from best to worst NDCG.
+
+def rows(result: Result, at: int = 10, kind: str = "") -> Rows:
+    """The subject, other subjects, then baselines from best to worst NDCG.
 
     Args:
-        result: From `evaluate`.
+        result: From an evaluation or an experiment.
         at: Cutoff to show.
+        kind: `/unmasked` for figures of rankings in which the history's own items may appear.
     """
     key = f"ndcg@{at}"
-    rows = [(result.notes.get("subject", "subject"), "", result.metrics)]
-    others = [name for name in ("bundle", "model") if f"{name}/{key}" in result.metrics]
-    for name in others:
+    columns = [name for name in COLUMNS if f"{name}@{at}{kind}" in result.metrics]
+    lines = [["", key, "95 % interval", *(f"{name}@{at}" for name in columns)]]
+    for name, prefix, metrics in rankers(result, at):
+        shown = [f"{metrics[f'{column}@{at}{kind}']:.4f}" for column in columns]
+        lines.append([name, f"{metrics[key + kind]:.4f}", _interval(result, prefix + key + kind), *shown])
+    return lines
+
+
+def rankers(result: Result, at: int = 10) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Name, prefix of its intervals' keys, and figures of everything measured, as `rows` orders them."""
+    key = f"ndcg@{at}"
+    yield result.notes.get("subject", "subject"), "", result.metrics
+    whole = f"/coverage@{at}"  # which slices don't have
+    for name in (key.removesuffix(whole) for key in result.metrics if key.endswith(whole)):
         prefix = f"{name}/"
-        part = {k.removeprefix(prefix): v for k, v in result.metrics.items() if k.startswith(prefix)}
-        rows.append((name, prefix, part))
-    ordered = sorted(result.baselines.items(), key=lambda pair: -pair[1][key])
-    rows += [(name, f"{name}/", metrics) for name, metrics in ordered]
-    lines = [["", key, "95 % interval", *(f"{column}@{at}" for column in COLUMNS)]]
-    for name, prefix, metrics in rows:
-        low, high = result.intervals[prefix + key]
-        figures = [f"{metrics[f'{column}@{at}']:.4f}" for column in COLUMNS]
-        lines.append([name, f"{metrics[key]:.4f}", f"{low:.4f} - {high:.4f}", *figures])
-    return aligned(lines)
+        yield name, prefix, {k.removeprefix(prefix): v for k, v in result.metrics.items() if k.startswith(prefix)}
+    for name in sorted(result.baselines, key=lambda name: -result.baselines[name][key]):
+        yield name, f"{name}/", result.baselines[name]
 
 
-def slice_table(result: Result, at: int = 10) -> str:
-    """NDCG of the subject and of the baselines on each slice of cases."""
+def slice_rows(result: Result, at: int = 10) -> Rows:
+    """NDCG of the subject and of the baselines on each slice of cases, and at each origin in time."""
     key = f"ndcg@{at}"
-    names = slices_of(result, key)
-    rows = {result.notes.get("subject", "subject"): result.metrics} | result.baselines
-    lines = [[f"{key} by slice", *names]]
-    for name, metrics in rows.items():
-        lines.append([name, *(f"{metrics[f'{part}/{key}']:.4f}" for part in names)])
-    return aligned(lines)
-
-
-def slices_of(result: Result, key: str) -> list[str]:
-    """Slices that a result has a figure of, and origins in time.
-
-    Example:
-        >>> from pocketrec.results import Machine
-        >>> found = {"ndcg@10": 0.2, "tail/ndcg@10": 0.1, "origin-1/ndcg@10": 0.2, "model/ndcg@10": 0.2}
-        >>> made = Result(name="", command="", machine=Machine.here(), versions={}, metrics=found)
-        >>> slices_of(made, "ndcg@10")
-        ['tail', 'origin-1']
-    """
     parts = [part for part, _, rest in (name.partition("/") for name in result.metrics) if rest == key]
-    return [part for part in parts if part in _SLICES or part.startswith("origin-")]
+    parts = [part for part in parts if part in _SLICES or part.startswith("origin-")]
+    lines = [[f"{key} by slice", *parts]]
+    for name, metrics in ({result.notes.get("subject", "subject"): result.metrics} | result.baselines).items():
+        lines.append([name, *(f"{metrics[f'{part}/{key}']:.4f}" for part in parts)])
+    return lines
+
+
+def lead_rows(result: Result, at: int = 10) -> Rows:
+    """How far the subject is ahead of all others, and whether that is chance."""
+    key, metrics = f"ndcg@{at}", result.metrics
+    lines = [[f"{key} ahead of", "difference", "95 % interval", "relative", "effect", "p", "bootstrap p"]]
+    for name, *_ in rankers(result, at):
+        lead = f"over/{name}"
+        if f"{lead}/p" not in metrics:
+            continue
+        lines.append(
+            [
+                name,
+                f"{metrics[f'{lead}/{key}']:+.4f}",
+                _interval(result, f"{lead}/{key}", "+"),
+                f"{metrics[f'{lead}/relative/{key}']:+.1%}",
+                f"{metrics[f'{lead}/effect']:+.3f}",
+                f"{metrics[f'{lead}/p']:.4f}",
+                f"{metrics[f'{lead}/bootstrap_p']:.4f}",
+            ]
+        )
+    return lines
+
+
+def table(result: Result, at: int = 10) -> str:
+    """For a terminal: figures, slices, and leads where there is anything to be ahead of."""
+    tables = (rows(result, at), slice_rows(result, at), lead_rows(result, at))
+    return "\n\n".join(aligned(lines) for lines in tables if len(lines) > 1)
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -73,3 +95,8 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
         )
         for line in lines
     )
+
+
+def _interval(result: Result, key: str, sign: str = "") -> str:
+    low, high = result.intervals[key]
+    return f"{low:{sign}.4f} - {high:{sign}.4f}"

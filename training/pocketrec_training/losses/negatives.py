@@ -20,6 +20,8 @@ class Negatives:
     """Int64 [sample]."""
     log_expected: Tensor
     """Float [sample]: log of how many times each is to be expected in such a sample."""
+    chosen: bool
+    """Whether they were chosen for the batch, so that many of them are what its users took."""
 
     @classmethod
     def draw(
@@ -46,8 +48,7 @@ class Negatives:
         if source == "in-batch":
             rows = torch.unique(targets)
             shares = popularity / popularity.sum()
-            # That an item is among n targets at all: 1 - (1 - p)^n.
-            expected = -torch.expm1(len(targets) * torch.log1p(-shares[rows].clamp(max=1 - 1e-6)))
+            expected = in_batch_share(shares[rows], len(targets))
         elif source == "popular":
             weights = (popularity + 1) ** 0.75
             rows = torch.multinomial(weights, count, replacement=True, generator=drawing)
@@ -62,7 +63,12 @@ class Negatives:
         else:
             rows = torch.randint(len(popularity), (count,), generator=drawing)
             expected = torch.full((count,), count / len(popularity))
-        return cls(rows, expected.clamp(min=1e-12).log())
+        return cls(rows, expected.clamp(min=1e-12).log(), chosen=source in ("in-batch", "hard"))
+
+
+def in_batch_share(shares: Tensor, count: int) -> Tensor:
+    """That items of these shares are among `count` targets at all: 1 - (1 - p)^count."""
+    return -torch.expm1(count * torch.log1p(-shares.clamp(max=1 - 1e-6)))
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pocketrec.digest import text_digest
 from pocketrec_training.dataset import Step, Ties
 from pocketrec_training.prepare.columns import ColumnMap
 from pocketrec_training.prepare.fields import Field, broken_step, read_fields
@@ -28,6 +29,8 @@ class Interactions:
 
     rows: pl.DataFrame
     """`COLUMNS` and further ones, sorted by user and time."""
+    taken: pl.Series
+    """Ids of items with interactions, those of users who were left out by `users_share` too."""
     steps: list[Step]
     ties: Ties
     notes: dict[str, str]
@@ -36,13 +39,15 @@ class Interactions:
     @classmethod
     def none(cls) -> "Interactions":
         """Those of a source that has none."""
-        return cls(pl.DataFrame(schema=COLUMNS), [], Ties(timestamps=False, users=0, tied_last_two=0), {})
+        rows = pl.DataFrame(schema=COLUMNS)
+        return cls(rows, rows["item_id"], [], Ties(timestamps=False, users=0, tied_last_two=0), {})
 
 
 def clean_interactions(raw: RawTable, columns: ColumnMap, catalogue: pl.Series, options: PrepareConfig) -> Interactions:
     """Read and clean interactions.
 
-    In order: broken rows, missing values, duplicates, items that the catalogue lacks, minimum counts, order.
+    In order: broken rows, missing values, duplicates, items that the catalogue lacks, minimum counts, share of users,
+    order.
 
     Args:
         raw: The table as the source has it.
@@ -81,9 +86,12 @@ def clean_interactions(raw: RawTable, columns: ColumnMap, catalogue: pl.Series, 
     keep("unknown items", rows.filter(pl.col("item_id").is_in(catalogue.implode())))
     if options.min_user_count > 1 or options.min_item_count > 1:
         keep("minimum counts", minimum_counts(rows, options.min_user_count, options.min_item_count))
+    taken = rows["item_id"].unique()
+    if options.users_share < 1:
+        keep("share of users", share_of_users(rows, options.users_share))
     rows, moved = in_order(rows)
     steps.append(changed("put in order of time", _TABLE, raw, rows, moved))
-    return Interactions(rows.drop(LINE), steps, ties(rows), notes)
+    return Interactions(rows.drop(LINE), taken, steps, ties(rows), notes)
 
 
 def minimum_counts(rows: pl.DataFrame, user: int, item: int) -> pl.DataFrame:
@@ -101,6 +109,19 @@ def minimum_counts(rows: pl.DataFrame, user: int, item: int) -> pl.DataFrame:
                 rows = rows.filter(pl.len().over(column) >= least)
         if len(rows) == before:
             return rows
+
+
+def share_of_users(rows: pl.DataFrame, share: float) -> pl.DataFrame:
+    """Keep users by the hash of their id: on every machine the same ones, and with a larger share these and more.
+
+    Example:
+        >>> log = pl.DataFrame({"user_id": ["ann", "bob", "cid", "dan"]})
+        >>> share_of_users(log, 0.25)["user_id"].to_list()
+        ['cid']
+    """
+    users = rows["user_id"].drop_nulls().unique()
+    kept = [user for user in users if int(text_digest(user)[:12], 16) < share * 16**12]
+    return rows.filter(pl.col("user_id").is_in(pl.Series(kept, dtype=pl.String).implode()))
 
 
 def _read(

@@ -24,6 +24,8 @@ class PrepareConfig(Config, frozen=True, kw_only=True):
     """Users with fewer interactions leave; repeated with `min_item_count` until both hold (k-core)."""
     min_item_count: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Items with fewer interactions leave the catalogue; 1 keeps also those without any."""
+    users_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    """Of the users who are left so many are kept, always the same ones; items stay, and minimum counts are of all."""
     encoding: str = "utf-8"
     """Character encoding of CSV and TSV files."""
     time_format: str = ""

@@ -70,6 +70,8 @@ def _check(options: PrepareConfig, source: Source) -> None:
     for name, count in (("user", options.min_user_count), ("item", options.min_item_count)):
         if count < 1:
             raise ConfigError(f"min_{name}_count={count}: must be 1 or more; 1 keeps all")
+    if not 0 < options.users_share <= 1:
+        raise ConfigError(f"users_share={options.users_share}: must be above 0 and at most 1; 1 keeps all")
 
 
 def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
@@ -89,7 +91,7 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
             events = clean_interactions(raw["interactions"], maps["interactions"], items["item_id"], options)
             steps += events.steps
         if derived or options.min_item_count > 1:
-            kept = items.filter(pl.col("item_id").is_in(events.rows["item_id"].unique().implode()))
+            kept = items.filter(pl.col("item_id").is_in(events.taken.implode()))
             lost = len(items) - len(kept)
             steps.append(Step(name="no interactions left", table="items", rows_in=len(items), dropped=lost))
             items = kept

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pocketrec_training.evaluate.ranker import Histories, rank_by_scores
+from pocketrec_training.evaluate.ranker import Histories, Mask, rank_by_scores
 
 
 class Baseline(ABC):
@@ -20,9 +20,11 @@ class Baseline(ABC):
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Scores [n, items] that the caller may overwrite; higher is better."""
 
-    def rank(self, histories: Histories, k: int, allow_seen: bool = False) -> NDArray[np.int32]:
+    def rank(
+        self, histories: Histories, k: int, allow_seen: bool = False, among: Mask | None = None
+    ) -> NDArray[np.int32]:
         """Rows of the k best items for each history, as `Ranker.rank` says."""
-        return rank_by_scores(self.score, self.items, histories, k, allow_seen)
+        return rank_by_scores(self.score, self.items, histories, k, allow_seen, among)
 
 
 def popularity_below_zero(popularity: NDArray[np.int64]) -> NDArray[np.float32]:

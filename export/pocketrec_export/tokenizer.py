@@ -1,0 +1,43 @@
+"""A model's tokenizer: tokenizer.json, which training and runtime both read, or one made of older files."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from pocketrec.errors import ModelError
+
+FILE = "tokenizer.json"
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a Hugging Face folder.
+
+    What tokenizer.json adds to a text, such as special tokens, is what every part reads. A folder that has only older
+    files (vocab.txt, or vocab.json with merges.txt) gets the tokenizer that transformers makes of them.
+
+    Raises:
+        ModelError: The file can't be read, or the older files aren't enough.
+    """
+    path = folder / FILE
+    if path.exists():
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # the tokenizers package raises bare Exception
+            raise ModelError(f"{path} can't be read: {error}") from None
+    return _converted(folder)
+
+
+def _converted(folder: Path) -> Tokenizer:
+    try:
+        made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # each kind of old file fails in its own way, with errors of any class
+        raise ModelError(
+            f"{folder} has no {FILE}, and none can be made of what is there: {str(error) or type(error).__name__}"
+        ) from None
+    if not isinstance(made, PreTrainedTokenizerFast):
+        raise ModelError(
+            f"{folder} has no {FILE}, and none can be made for a {type(made).__name__}: save one with the tokenizers "
+            "package"
+        )
+    return made.backend_tokenizer

@@ -1,0 +1,49 @@
+"""Where an item stands that nobody has taken yet: at its text, drawn towards the known items that are most like it.
+
+Text says what an item is; whom it pleases, behaviour taught of others. A newcomer is met by those who take
+what is like it, until it has a history of its own (docs/decisions/0015).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+NEAR = 10
+"""Known items that draw a newcomer."""
+_PULL = 2.0
+"""How much they weigh against its text."""
+_TEMPERATURE = 0.2
+"""Of the softmax over their cosines: the nearest counts most."""
+_CHUNK = 1024
+
+
+def settled(read: Floats, vectors: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Unit vectors of newcomers, float32 [newcomers, dim].
+
+    Args:
+        read: Vectors of their texts [newcomers, dim].
+        vectors: All items' vectors [items, dim].
+        known: Which of those somebody took [items]; with none, newcomers stay at their texts.
+
+    Example:
+        >>> known_items = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+        >>> placed = settled(np.array([[0.8, 0.6]], dtype=np.float32), known_items, np.array([True, False]))
+        >>> bool(np.allclose(placed, [[0.978, 0.210]], atol=1e-3))
+        True
+    """
+    near = min(NEAR, int(np.count_nonzero(known)))
+    if not near:
+        return read
+    parts = [_settled(read[start : start + _CHUNK], vectors, known, near) for start in range(0, len(read), _CHUNK)]
+    return np.concatenate([*parts, read[:0]])
+
+
+def _settled(read: Floats, vectors: Floats, known: NDArray[np.bool_], near: int) -> Floats:
+    cosines = np.where(known, read @ vectors.T, -np.inf)
+    rows = np.argpartition(-cosines, near - 1, axis=1)[:, :near]
+    weights = np.exp(np.take_along_axis(cosines, rows, axis=1) / _TEMPERATURE)
+    weights /= weights.sum(axis=1, keepdims=True)
+    drawn = read + _PULL * (weights[:, :, None] * vectors[rows]).sum(axis=1)
+    unit: Floats = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return unit

@@ -1,0 +1,77 @@
+"""The peer learns from what models learn from, for as long as it is given, and is ranked by what it says."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_data import dataset_of, rows_of
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+from transformers import TrainerControl
+
+from pocketrec_export.exchange.writing import write_text_model
+from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_training.evaluate.splits import make_split
+
+TEXTS = ["red cup", "green lamp", "blue chair", "grey clock", "red spoon"]
+
+
+@pytest.fixture(scope="module")
+def peer():
+    path = Path(__file__).parents[2] / "bench" / "peers" / "sentence_transformers_training.py"
+    spec = importlib.util.spec_from_file_location("sentence_transformers_training", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model(toy_encoder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("peer")
+    tokenizer = Tokenizer.from_file(str(toy_encoder / "tokenizer.json"))
+    write_text_model(folder, TextModel.open(toy_encoder), tokenizer, 60)
+    return SentenceTransformer(str(folder))
+
+
+def test_pairs_are_consecutive_items_of_what_is_learnt_from(peer):
+    split = make_split(dataset_of([rows_of(0, 1, 2, 3, 4), rows_of(2, 0)], 5), "leave-last-out")
+    assert list(peer.pairs(split.fit, TEXTS, "item")) == [
+        ("red cup", "green lamp"),
+        ("green lamp", "blue chair"),
+        ("blue chair", "red cup"),
+    ]
+    assert list(peer.pairs(split.fit, TEXTS, "history"))[1] == ("green lamp | red cup", "blue chair")
+
+
+def test_the_clock_ends_the_training_and_lets_the_rate_rise_and_fall(peer):
+    clock, control = peer.Clock(100.0), TrainerControl()
+    assert 0 < clock.rate(0) < 0.1, "the first step, before the clock runs"
+    rates = []
+    for gone in (1, 5, 50, 99, 101):
+        clock.begun = time.perf_counter() - gone
+        rates.append(clock.rate(0))
+        clock.on_step_end(None, None, control)
+        assert control.should_training_stop == (gone > 100)
+    assert rates == pytest.approx([0.21 * 0.99, 0.95, 0.5, 0.01, 0.0], abs=0.01)
+
+
+def test_a_history_is_ranked_by_the_vector_of_its_texts(peer, model):
+    vectors = peer.encode(model, TEXTS)
+    ranker = peer.PastText(model, TEXTS, vectors, len(TEXTS))
+    assert ranker.rank([rows_of(3)], 1, allow_seen=True).tolist() == [[3]]
+    scores = ranker.score([rows_of(1, 4), rows_of(2)])
+    asked = model.encode(["red spoon | green lamp", "blue chair"], normalize_embeddings=True)
+    assert np.allclose(scores, asked @ vectors.T, atol=1e-6)
+
+
+def test_validation_cases_choose_how_many_items_have_a_say(peer, model):
+    # After an item of one colour comes another of that colour; what was before the last item says nothing.
+    texts = [f"{colour} {thing}" for colour in ("red", "green", "blue", "grey") for thing in ("cup", "lamp", "chair")]
+    vectors = peer.encode(model, texts)
+    near = np.argsort(-(vectors @ vectors.T), axis=1)[:, 1]
+    histories = [rows_of((7 * u + 5) % 12, (5 * u) % 12, u % 12, near[u % 12], u % 12) for u in range(24)]
+    ranker, said = peer.best_ranker(model, make_split(dataset_of(histories, 12), "leave-last-out"), texts, "item")
+    assert ranker.newest == 1
+    assert said.startswith("mean vector of the 1 newest items (validation NDCG@10 ")

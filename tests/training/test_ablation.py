@@ -1,0 +1,203 @@
+"""An ablation sets each variant beside the base, finds what was broken, and trains nothing twice."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from toys import write_shop
+
+from pocketrec.cli import main
+from pocketrec.config import load_config
+from pocketrec.errors import ConfigError, DataError
+from pocketrec.results import Result
+from pocketrec_training.ablation import Ablation, AblationConfig, run_ablation
+from pocketrec_training.ablation_result import ablation_result, ablation_rows
+from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.case_file import CaseFile
+from pocketrec_training.evaluate.significance import permutation_test
+
+CONFIGS = Path(__file__).parent.parent.parent / "training" / "configs"
+BROKEN = (
+    "train.training.rate=1e-6",
+    "train.training.epochs=1",
+    "train.neighbours.fits=[]",
+    "train.neighbours.followers=[]",
+)
+VARIANTS = {
+    "frozen": ("train.encoder.tune=none",),
+    "broken": BROKEN,
+    "without residual": ("train.training.residual=false",),
+}
+
+
+@pytest.fixture(scope="module")
+def shop_file(toy_encoder, tmp_path_factory):
+    """The toy shop as an experiment of a file."""
+    path = tmp_path_factory.mktemp("configs") / "shop.toml"
+    path.write_text(
+        f"""
+        [train]
+        dim = 16
+        candidates = 12
+        encoder = {{folder = "{toy_encoder}", max_tokens = 16}}
+        tower = {{hidden = 32, history = 10, dropout = 0.1}}
+        training = {{epochs = 6, batch = 16, rate = 0.01}}
+        scorer = {{hidden = 8}}
+        scorer_training = {{epochs = 10}}
+        """
+    )
+    return path
+
+
+def ablation_of(shop_file, variants, **options):
+    return Ablation.of("quick", AblationConfig(experiment="shop", variants=variants, **options), shop_file)
+
+
+@pytest.fixture(scope="module")
+def done(shop_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ablation")
+    ablation = ablation_of(shop_file, VARIANTS, users_share=0.8)
+    source, work = write_shop(folder / "shop"), folder / "work"
+    return source, work, ablation_result(ablation, run_ablation(source, work, ablation))
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_variant_that_breaks_training_loses_beyond_chance(done):
+    _, work, result = done
+    cases = [
+        CaseFile.load(work / name / "seed-0" / "evaluate.cases.npz").values["model/ndcg@10"]
+        for name in ("broken", "base")
+    ]
+    lead, tested = result.metrics["broken/over/base/ndcg@10"], 2
+    assert lead == pytest.approx(cases[0].mean() - cases[1].mean())
+    assert lead == pytest.approx(result.metrics["broken/ndcg@10"] - result.metrics["base/ndcg@10"], abs=1e-6)
+    assert result.metrics["broken/over/base/effect"] < -0.5
+    assert result.metrics["broken/over/base/p"] == pytest.approx(tested * permutation_test(*cases))
+    assert result.metrics["broken/over/base/p"] < 0.01
+    low, high = result.intervals["broken/over/base/ndcg@10"]
+    assert low < lead < high < 0
+    low, high = result.intervals["without residual/over/base/ndcg@10"]
+    assert low <= 0 <= high
+    for name in ("base", "broken", "without residual"):
+        low, high = result.intervals[f"{name}/ndcg@10"]
+        assert low <= result.metrics[f"{name}/ndcg@10"] <= high
+
+
+def test_cold_figures_are_those_of_models_that_never_met_the_items(done):
+    _, work, result = done
+    for name in ("base", "broken"):
+        cold = Result.read(work / name / "cold-0" / "evaluate.json")
+        assert (cold.notes["split"], cold.notes["subject"]) == ("cold-items", "model")
+        assert result.metrics[f"{name}/cold/ndcg@10"] == cold.metrics["cold/ndcg@10"]
+        assert f"{name}/cold/ndcg@10" in result.intervals
+    assert "broken/cold/over/base/p" in result.metrics
+
+
+def test_baselines_stand_beside_the_base_alone(done):
+    _, work, result = done
+    base, broken = (Result.read(work / name / "seed-0" / "evaluate.json") for name in ("base", "broken"))
+    assert result.baselines["ease"]["ndcg@10"] == base.baselines["ease"]["ndcg@10"]
+    assert not broken.baselines
+    assert not list(work.rglob("manifest.json"))
+
+
+def test_all_learn_from_the_same_share_of_users(done):
+    _, work, result = done
+    users = Dataset.load(work / "dataset").user_ids
+    assert 80 < len(users) < 110  # of 120
+    assert result.notes["users share"] == "0.8"
+    assert result.notes["cases"] == str(len(users))
+
+
+def test_a_variant_like_the_base_shares_its_training_and_is_not_tested(done):
+    _, work, result = done
+    assert sorted(path.name for path in work.iterdir() if path.is_dir()) == [
+        "base",
+        "broken",
+        "dataset",
+        "without residual",
+    ]
+    assert result.metrics["frozen/ndcg@10"] == result.metrics["base/ndcg@10"]
+    assert "frozen/over/base/p" not in result.metrics
+    assert result.notes["variant frozen"] == "train.encoder.tune=none (which is base)"
+
+
+def test_what_is_there_is_not_done_again_and_a_new_variant_is(done, shop_file):
+    source, work, result = done
+    before = times(work)
+    again = ablation_of(shop_file, VARIANTS, users_share=0.8)
+    assert ablation_result(again, run_ablation(source, work, again)).metrics == result.metrics
+    assert times(work) == before
+    (work / "broken" / "seed-0" / "evaluate.json").unlink()  # as if killed while it was measured
+    more = ablation_of(shop_file, {**VARIANTS, "narrow": ("train.dim=4",)}, users_share=0.8, cold=False)
+    later = ablation_result(more, run_ablation(source, work, more))
+    after = times(work)
+    changed = {path.relative_to(work).parts[0] for path in after if after[path] != before.get(path)}
+    assert changed == {"broken", "narrow"}
+    model = work / "broken" / "seed-0" / "model" / "model.json"
+    assert after[model] == before[model]
+    assert later.metrics["broken/ndcg@10"] == result.metrics["broken/ndcg@10"]
+    assert later.metrics["narrow/ndcg@10"] > 0
+    assert "broken/cold/over/base/p" not in later.metrics
+    assert len(ablation_rows(later)[0]) == len(ablation_rows(result)[0]) - 3
+
+
+def test_settings_are_never_mixed(done, shop_file):
+    source, work, _ = done
+    before = times(work)
+    other = ablation_of(shop_file, {"broken": ("train.dim=4",)}, users_share=0.8)
+    with pytest.raises(DataError, match="broken holds a variant with other settings"):
+        run_ablation(source, work, other)
+    with pytest.raises(DataError, match="work holds an ablation with other settings"):
+        run_ablation(source, work, ablation_of(shop_file, VARIANTS, users_share=0.7))
+    assert times(work) == before
+
+
+def test_the_command_shows_every_variant_and_writes_the_result(done, shop_file, tmp_path, capsys):
+    source, work, result = done
+    changes = "".join(f"{name!r} = {list(lines)}\n" for name, lines in VARIANTS.items())
+    path = tmp_path / "quick.toml"
+    path.write_text(f"experiment = {str(shop_file)!r}\nusers_share = 0.8\n[variants]\n{changes}")
+    words = ["ablate", path, "--source", source, "--work", work, "--json", tmp_path / "result.json"]
+    assert main([str(word) for word in words]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line[:16].rstrip() for line in shown[1:5]] == ["base", "frozen", "broken", "without residual"]
+    assert len(shown[3].split()) == len(shown[1].split()) + 8  # difference, interval, effect, p; difference, p
+    written = Result.read(tmp_path / "result.json")
+    assert (written.name, written.command) == ("ablation-quick", "pocketrec ablate quick")
+    assert (written.metrics, written.intervals) == (result.metrics, result.intervals)
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes", "words"),
+    [
+        ("typo", ("train.encoder.tun=none",), r"variant 'typo': .*shop.toml: .*tun"),
+        ("word", ("train.training.epochs=many",), "variant 'word': .*epochs"),
+        ("line", ("train.dim",), "variant 'line': .*KEY=VALUE"),
+        ("data", ("prepare.min_user_count=9",), "variant 'data' changes what all variants share"),
+        ("seeds", ("seeds=[3]",), "variant 'seeds' changes"),
+        ("split", ("train.split=global-time",), "variant 'split' changes"),
+        ("base", ("train.dim=4",), "variant 'base': choose another name"),
+    ],
+)
+def test_a_bad_variant_is_told_before_anything_is_trained(shop_file, variant, changes, words):
+    with pytest.raises(ConfigError, match=words):
+        ablation_of(shop_file, {"wide": ("train.dim=32",), variant: changes})
+
+
+def test_names_are_such_that_every_file_system_takes_them():
+    for name in ("a/b", "", "..", "top:2"):
+        with pytest.raises(msgspec.ValidationError, match="variants"):
+            msgspec.convert({"experiment": "shop", "variants": {name: ["train.dim=4"]}}, AblationConfig)
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "ablations").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_variant_of_the_files_that_come_along_is_one_that_can_be_trained(path):
+    config = load_config(AblationConfig, path)
+    ablation = Ablation.of(path.stem, config, CONFIGS / f"{config.experiment}.toml")
+    assert len(ablation.variants) > 10
+    twins = {name for name in ablation.variants if ablation.twin(name) != name}
+    assert twins <= {"frozen"}

@@ -1,0 +1,123 @@
+"""What an ablation found, as a result and as a table: each variant beside the base."""
+
+from collections.abc import Iterator, Mapping
+
+from pocketrec.results import Machine, Result, installed_versions
+from pocketrec_export.rankings import Interval
+from pocketrec_training.ablation import BASE, Ablation, Reached
+from pocketrec_training.evaluate.leads import find_leads
+from pocketrec_training.evaluate.seeds import interval_over_seeds
+from pocketrec_training.evaluate.table import Rows
+from pocketrec_training.experiment import with_cold
+
+_KEY = "ndcg@10"
+_KEPT = (_KEY, "recall@10", "train_s")
+_FACTS = ("dataset", "dataset digest", "split", "items", "cases")
+
+
+def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Result:
+    """Figures of each variant under `VARIANT/`, and how far it is ahead of the base under `VARIANT/over/base/`.
+
+    Those on cold items stand under `VARIANT/cold/` and `VARIANT/cold/over/base/`. A variant with the very settings of
+    one before it has that one's figures and isn't tested.
+
+    Args:
+        ablation: What was trained.
+        reached: From `run_ablation`.
+    """
+    metrics, intervals = dict[str, float](), dict[str, Interval]()
+    for name, found in reached.items():
+        metrics |= {f"{name}/{key}": value for key, value in _metrics(found).items() if _kept(key)}
+    tested = [(name, BASE) for name in reached if name != BASE and ablation.twin(name) == name]
+    for part in reached[BASE].by_slice():
+        prefix = f"{part}/" if part else ""
+        by_seed = {name: found.by_slice()[part].values(_KEY, part) for name, found in reached.items()}
+        intervals |= {f"{name}/{prefix}{_KEY}": interval_over_seeds(values) for name, values in by_seed.items()}
+        for lead in find_leads(tested, {name: values.mean(axis=1) for name, values in by_seed.items()}):
+            metrics |= lead.metrics(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
+            intervals |= lead.intervals(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
+    runs = [run for name in (BASE, *(name for name, _ in tested)) for run in reached[name].by_slice().values()]
+    return Result(
+        name=f"ablation-{ablation.name}",
+        command=f"pocketrec ablate {ablation.name}",
+        machine=Machine.here(),
+        versions=installed_versions(),
+        seeds=ablation.base.seeds,
+        duration_s=round(sum(run.duration_s for run in runs), 1),
+        metrics=metrics,
+        intervals=intervals,
+        baselines=_baselines(reached[BASE]),
+        notes=dict(_notes(ablation, reached[BASE])),
+    )
+
+
+def ablation_rows(result: Result) -> Rows:
+    """Every variant: NDCG@10, its difference from the base, the same on cold items, and what training took."""
+    names = [key.removesuffix("/train_s") for key in result.metrics if key.endswith("/train_s")]
+    cold = "cold" in result.notes
+    header = ["", _KEY, "95 % interval", "difference", "95 % interval", "effect", "p"]
+    lines = [[*header, *([f"cold/{_KEY}", "difference", "p"] if cold else []), "train s"]]
+    for name in names:
+        line = [name, f"{result.metrics[f'{name}/{_KEY}']:.4f}", _interval(result, f"{name}/{_KEY}")]
+        line += _lead(result, f"{name}/over/{BASE}")
+        if cold:
+            difference, _, _, p = _lead(result, f"{name}/cold/over/{BASE}")
+            line += [f"{result.metrics[f'{name}/cold/{_KEY}']:.4f}", difference, p]
+        lines.append([*line, f"{result.metrics[f'{name}/train_s']:.0f}"])
+    return lines
+
+
+def _metrics(found: Reached) -> dict[str, float]:
+    metrics = found.main.metrics() if found.cold is None else with_cold(found.main.metrics(), found.cold.metrics())
+    return metrics | {"train_s": found.main.train_s}
+
+
+def _kept(key: str) -> bool:
+    """Whether a figure is a main one: of all cases, of one slice, or of one source of candidates."""
+    return key.rpartition("/")[2] in _KEPT and key.count("/") < 2
+
+
+def _baselines(base: Reached) -> dict[str, dict[str, float]]:
+    found = base.main.baselines()
+    if base.cold is None:
+        return found
+    cold = base.cold.baselines()
+    return {ranker: with_cold(figures, cold[ranker]) for ranker, figures in found.items()}
+
+
+def _notes(ablation: Ablation, base: Reached) -> Iterator[tuple[str, str]]:
+    facts = base.main.notes()
+    yield "experiment", ablation.experiment
+    yield "users share", f"{ablation.base.prepare.users_share:g}"
+    for key in _FACTS:
+        yield key, facts[key]
+    if base.cold is not None:
+        count, seeds = int(base.cold.cases[0].slices["cold"].sum()), ", ".join(map(str, ablation.base.cold_seeds))
+        yield "cold", f"{count} cases of models that never met the item, split cold-items, seeds {seeds}"
+    yield "figures", "means over seeds, of PyTorch models in float32, not of bundles"
+    yield "intervals", "95 %, over users, and over seeds where there are several; differences over users"
+    yield "p", "paired randomisation test against the base, Holm-adjusted over the variants"
+    yield (
+        "train_s",
+        "of one model; a training that was resumed counts from there, and texts once read are not read again",
+    )
+    for name, changes in ablation.changes.items():
+        twin = ablation.twin(name)
+        yield f"variant {name}", "; ".join(changes) + ("" if twin == name else f" (which is {twin})")
+
+
+def _lead(result: Result, key: str) -> tuple[str, str, str, str]:
+    """Difference, interval, effect and p; nothing of a variant that wasn't tested."""
+    if f"{key}/p" not in result.metrics:
+        return "", "", "", ""
+    return (
+        f"{result.metrics[f'{key}/{_KEY}']:+.4f}",
+        _interval(result, f"{key}/{_KEY}", "+"),
+        f"{result.metrics[f'{key}/effect']:+.3f}",
+        f"{result.metrics[f'{key}/p']:.4f}",
+    )
+
+
+def _interval(result: Result, key: str, sign: str = "") -> str:
+    low, high = result.intervals[key]
+    return f"{low:{sign}.4f} - {high:{sign}.4f}"
