@@ -1,9 +1,10 @@
-"""Neighbours that read: item-item weights in closed form from what people took and what items say.
+"""Neighbours that read: item-item weights from what people took and what items say.
 
 EASE (Steck 2019) regresses each item on all others: with the Gram matrix G = X'X of the users x items matrix X and
 P = (G + lambda I)^-1, the weights are B_ij = -P_ij / P_jj, B_ii = 0. Here X is stacked with a * T, where T is the
 words x items matrix: each word is one more user, who "took" the items whose text has it. Items that share words
-become neighbours without a single interaction, so new items have neighbours too.
+become neighbours without a single interaction, so new items have neighbours too. SLIM (`slim.py`) is the alternative,
+on the same stacked matrix.
 """
 
 import re
@@ -31,11 +32,11 @@ class NeighbourConfig(Config, frozen=True, kw_only=True):
     """How neighbours are fitted."""
 
     kind: Literal["ease", "slim"] = "ease"
-    """`slim`: few weights, none negative, and a fit that takes longer; see `slim.py`."""
+    """`ease` in closed form, or `slim`: an elastic net, sparse and never negative."""
     regularisation: Annotated[float, Meta(gt=0)] = 100.0
-    """lambda, of SLIM l2: larger trusts single co-occurrences less."""
+    """EASE's lambda, SLIM's l2: larger trusts single co-occurrences less."""
     l1: Annotated[float, Meta(gt=0)] = 1.0
-    """Of SLIM alone: larger leaves fewer weights."""
+    """Of `slim` alone: larger leaves fewer weights."""
     text_weight: Annotated[float, Meta(ge=0)] = 2.0
     """a: how much a shared word counts against a shared user; 0 leaves words out."""
     vector_weight: Annotated[float, Meta(ge=0)] = 0.0
@@ -45,7 +46,7 @@ class NeighbourConfig(Config, frozen=True, kw_only=True):
     per_item: Annotated[int, Meta(ge=1)] = 64
     """Strongest weights kept for each item."""
     max_items: Annotated[int, Meta(ge=1)] = 20_000
-    """The closed form inverts a dense items x items matrix; beyond this, weights are plain cosines."""
+    """Both kinds work on a dense items x items matrix; beyond this, weights are plain cosines."""
 
 
 def word_matrix(texts: Sequence[str], max_share: float = 0.2) -> csr_matrix:
