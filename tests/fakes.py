@@ -133,10 +133,10 @@ def seal(folder, items, walk=False, per_item=1, template=None):
     ).write(folder)
 
 
-def ring(count, step=1):
+def ring(count, step=1, decay=DECAY):
     """Item `i` votes for item `i + step`; the last for the first."""
     return Neighbours.of_rows(
-        [(np.array([(row + step) % count]), np.array([1.0])) for row in range(count)], decay=DECAY
+        [(np.array([(row + step) % count]), np.array([1.0])) for row in range(count)], decay=decay
     )
 
 

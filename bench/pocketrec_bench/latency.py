@@ -140,8 +140,9 @@ class Walk(NamedTuple):
 def walk_history(live: LiveCatalogue, history: list[str]) -> Walk:
     """Through `HISTORY_STEPS`."""
     clock = [perf_counter()]
-    rows = live.rows_of(history)[-live.bundle.manifest.history :]
-    tokens, kinds = live.vectors(rows), np.full(len(rows), _ITEM)
+    rows = live.rows_of(history)
+    tokens = live.vectors(rows[-live.bundle.manifest.history :])
+    kinds = np.full(len(tokens), _ITEM)
     return _answer(live, clock, rows, tokens, kinds, None)
 
 
@@ -182,6 +183,7 @@ def _answer(
         popularity=bundle.popularity[found],
         history=history,
         query=query,
+        allow_seen=False,
     )
     clock.append(perf_counter())
     feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}

@@ -14,11 +14,14 @@ FEATURES = (
     "last_similarity",
     "mean_similarity",
     "query_similarity",
-    "query_given",
     "popularity",
     "cold",
+    "query_given",
+    "seen_allowed",
 )
 """Names of the features, in the order in which the scorer's graph takes them."""
+KINDS = ("query_given", "seen_allowed")
+"""The last of them: what kind of request it is, alike for all candidates."""
 
 _RECENT = 10
 """Newest items of a history whose mean is compared."""
@@ -32,6 +35,7 @@ def features(
     popularity: Floats,
     history: Floats,
     query: Floats | None,
+    allow_seen: bool,
 ) -> Floats:
     """Features of a request's candidates.
 
@@ -42,6 +46,7 @@ def features(
         popularity: From `scaled_popularity`, [count]; 0 marks a cold item.
         history: Vectors of the history, oldest first [length, dim]; length may be 0.
         query: Vector of the query [dim], if there is one.
+        allow_seen: Whether items of the history may be recommended.
 
     Returns:
         Float32 [count, len(FEATURES)]; what has no source in the request is 0.
@@ -56,13 +61,14 @@ def features(
         probes[2] = recent.sum(axis=0) / len(recent)
     if query is not None:
         probes[3] = query
-        table[:, 8] = 1
     similarities = vectors @ probes.T
     table[:, 0] = similarities[:, 0]
     table[:, 1:5] = damped(votes).T
     table[:, 5:8] = similarities[:, 1:]
-    table[:, 9] = popularity
-    table[:, 10] = popularity == 0
+    table[:, 8] = popularity
+    table[:, 9] = popularity == 0
+    table[:, 10] = query is not None
+    table[:, 11] = allow_seen
     return table
 
 

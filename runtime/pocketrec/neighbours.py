@@ -4,6 +4,7 @@ A bundle has two such tables. `neighbours` are taken by the same people and say 
 soon after.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int32]
 Sums = NDArray[np.float32]
+
+_LEAST_SHARE = 1e-3
+"""Of its first weight that a vote must keep to be heard."""
+_MOST_VOTERS = 256
+"""Items of a history that vote at most, for speed; where votes don't fall, few histories are longer."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,17 @@ class Neighbours:
         return int(np.diff(self.indptr).max(initial=0))
 
     @cached_property
+    def voters(self) -> int:
+        """Newest items of a history whose votes count.
+
+        Example:
+            >>> Neighbours.of_rows([], decay=0.8).voters, Neighbours.of_rows([], decay=1.0).voters
+            (31, 256)
+        """
+        fall = -math.log(max(self.decay, 1e-9))
+        return min(_MOST_VOTERS, math.ceil(-math.log(_LEAST_SHARE) / max(fall, 1e-9)))
+
+    @cached_property
     def _tables(self) -> tuple[Rows, Sums] | None:
         """Rows and weights with a line an item, where all items have equally many: lines are gathered faster."""
         items = len(self)
@@ -78,12 +95,13 @@ class Neighbours:
         """Every single vote of a history, in its order: for whom, and decay^age * weight, age 0 the newest.
 
         Args:
-            history: Item rows, oldest first; -1 stands for an item without neighbours.
+            history: Item rows, oldest first, of which the newest `voters` count; -1 stands for an item without
+                neighbours.
         """
         if len(history) == 1 and history[0] >= 0:  # nothing to weigh by age
             line = slice(*self.indptr[history[0] : history[0] + 2])
             return self.rows[line], self.weights[line]
-        rows, votes, _ = self._cast(history)
+        rows, votes, _ = self._cast(history[-self.voters :])
         return rows, votes
 
     def strongest(self, history: Rows, wanted: Rows) -> tuple[NDArray[np.int64], Sums]:
@@ -97,8 +115,9 @@ class Neighbours:
             For each wanted row the place in the history of the item with the largest vote, and that vote; 0 and 0
             where no vote is above 0.
         """
-        rows, votes, lengths = self._cast(history)
-        voters = np.repeat(np.arange(len(history)), lengths)
+        recent = history[-self.voters :]
+        rows, votes, lengths = self._cast(recent)
+        voters = np.repeat(np.arange(len(recent)) + len(history) - len(recent), lengths)
         places, largest = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.float32)
         for at, row in enumerate(wanted):
             cast = np.flatnonzero((rows == row) & (votes > 0))

@@ -18,13 +18,14 @@ _TEMPERATURE = 0.2
 _CHUNK = 1024
 
 
-def settled(read: Floats, vectors: Floats, known: NDArray[np.bool_]) -> Floats:
+def settled(read: Floats, vectors: Floats, known: NDArray[np.bool_], rows: NDArray[np.int64] | None = None) -> Floats:
     """Unit vectors of newcomers, float32 [newcomers, dim].
 
     Args:
         read: Vectors of their texts [newcomers, dim].
         vectors: All items' vectors [items, dim].
         known: Which of those somebody took [items]; with none, newcomers stay at their texts.
+        rows: Their own among `vectors` [newcomers], if they stand there: nobody draws himself.
 
     Example:
         >>> known_items = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
@@ -32,18 +33,25 @@ def settled(read: Floats, vectors: Floats, known: NDArray[np.bool_]) -> Floats:
         >>> bool(np.allclose(placed, [[0.978, 0.210]], atol=1e-3))
         True
     """
-    near = min(NEAR, int(np.count_nonzero(known)))
-    if not near:
+    near = min(NEAR, int(np.count_nonzero(known)) - (rows is not None))
+    if near < 1:
         return read
-    parts = [_settled(read[start : start + _CHUNK], vectors, known, near) for start in range(0, len(read), _CHUNK)]
+    parts = [
+        _settled(read[part], vectors, known, None if rows is None else rows[part], near)
+        for part in (slice(start, start + _CHUNK) for start in range(0, len(read), _CHUNK))
+    ]
     return np.concatenate([*parts, read[:0]])
 
 
-def _settled(read: Floats, vectors: Floats, known: NDArray[np.bool_], near: int) -> Floats:
+def _settled(
+    read: Floats, vectors: Floats, known: NDArray[np.bool_], rows: NDArray[np.int64] | None, near: int
+) -> Floats:
     cosines = np.where(known, read @ vectors.T, -np.inf)
-    rows = np.argpartition(-cosines, near - 1, axis=1)[:, :near]
-    weights = np.exp(np.take_along_axis(cosines, rows, axis=1) / _TEMPERATURE)
+    if rows is not None:
+        cosines[np.arange(len(read)), rows] = -np.inf
+    at = np.argpartition(-cosines, near - 1, axis=1)[:, :near]
+    weights = np.exp(np.take_along_axis(cosines, at, axis=1) / _TEMPERATURE)
     weights /= weights.sum(axis=1, keepdims=True)
-    drawn = read + _PULL * (weights[:, :, None] * vectors[rows]).sum(axis=1)
+    drawn = read + _PULL * (weights[:, :, None] * vectors[at]).sum(axis=1)
     unit: Floats = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
     return unit

@@ -49,6 +49,8 @@ class _Request:
     """[tokens, dim]: context, history, query."""
     kinds: NDArray[np.int64]
     query: Floats | None
+    allow_seen: bool
+    """Whether items of the history may be recommended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,16 @@ class _Allowed:
     """Over the bundle's rows; None for all."""
     added: Rows
     """Rows of the overlay's items."""
+    base: int
+    """Rows of the bundle; those after them are the overlay's."""
     without: Rows
-    """A few rows to leave out all the same: the history, and what the caller excludes."""
+    """A few rows of the bundle to leave out all the same: the history, and what the caller excludes."""
+
+    def but(self, rows: Rows) -> "_Allowed":
+        """The same, with some more rows left out."""
+        out = np.concatenate([self.without, rows[rows < self.base]]) if len(self.without) else rows[rows < self.base]
+        added = self.added[~np.isin(self.added, rows)] if len(self.added) else self.added
+        return _Allowed(self.mask, added, self.base, out)
 
 
 class Recommender:
@@ -151,8 +161,8 @@ class Recommender:
         if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
             raise ValueError(f"diversity must lie in 0..1, not {diversity!r}")
         live, ids = self._live, _ids(history, "history")
-        request = self._read(live, ids, query, context)
-        allowed = self._allow(live, _NONE if allow_seen else request.seen, where, exclude, among)
+        request = self._read(live, ids, query, context, allow_seen)
+        allowed = self._allow(live, where, exclude, among).but(_NONE if allow_seen else request.seen)
         rows, scores = self._rank(live, request, allowed, k if diversity == 0 else max(5 * k, 50))
         if diversity > 0:
             taken = diversify(scores, live.vectors(rows), k, diversity)
@@ -176,7 +186,7 @@ class Recommender:
         """The tower's user vector, and the votes of the history."""
         every = np.ones((1, len(request.tokens)), np.float32)
         user = self._bundle.user.run({"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": every})[0]
-        return user, Votes.of(live.origin(request.history), self._bundle.tables)
+        return user, Votes.of(live.origin(request.seen), self._bundle.tables)
 
     def _score(self, live: LiveCatalogue, request: _Request, user: Floats, votes: Votes, rows: Rows) -> Floats:
         """The scorer's word on candidates."""
@@ -188,12 +198,20 @@ class Recommender:
             popularity=self._bundle.popularity[origins],
             history=request.vectors,
             query=request.query,
+            allow_seen=request.allow_seen,
         )
         feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}
         scores: Floats = self._bundle.scorer.run(feed)[0]
         return scores
 
-    def _read(self, live: LiveCatalogue, ids: Sequence[str], query: str | None, context: str | None) -> _Request:
+    def _read(
+        self,
+        live: LiveCatalogue,
+        ids: Sequence[str],
+        query: str | None = None,
+        context: str | None = None,
+        allow_seen: bool = False,
+    ) -> _Request:
         """Ids and texts to vectors."""
         seen = live.rows_of(ids)
         history = seen[-self._bundle.manifest.history :]
@@ -205,29 +223,23 @@ class Recommender:
         if query is not None:
             asked = self._bundle.encoder.encode_one(_text(query, "query"))
             tokens, kinds = np.concatenate([tokens, asked[None]]), np.append(kinds, _QUERY)
-        return _Request(seen, history, vectors, tokens, kinds, asked)
+        return _Request(seen, history, vectors, tokens, kinds, asked, allow_seen)
 
     def _allow(
         self,
         live: LiveCatalogue,
-        seen: Rows,
         where: Mapping[str, Condition] | None = None,
         exclude: Iterable[str] = (),
         among: Iterable[str] | None = None,
     ) -> _Allowed:
-        """The request's rules as rows."""
-        rules = Rules.of(where, live.fields)
-        out = live.rows_of(_ids(exclude, "exclude"))
-        without = np.concatenate([seen, out]) if len(out) else seen
+        """A request's rules as rows."""
+        rules, base = Rules.of(where, live.fields), len(self._bundle.catalogue)
         mask, added = live.allowed(rules), live.added_rows(rules)
         if among is not None:
             chosen = np.zeros(len(live), np.bool_)
             chosen[live.rows_of(_ids(among, "among"))] = True
-            base, added = chosen[: len(self._bundle.catalogue)], added[chosen[added]]
-            mask = base if mask is None else base & mask
-        if live.added:
-            added, without = added[~np.isin(added, without)], without[without < len(self._bundle.catalogue)]
-        return _Allowed(mask, added, without)
+            mask, added = chosen[:base] if mask is None else chosen[:base] & mask, added[chosen[added]]
+        return _Allowed(mask, added, base, _NONE).but(live.rows_of(_ids(exclude, "exclude")))
 
     def _most_popular(self, live: LiveCatalogue, allowed: _Allowed, k: int) -> tuple[Rows, Floats]:
         """For a request that says nothing about the person."""
@@ -263,8 +275,8 @@ class Recommender:
         """Ids of the best k items: `recommend` without rules, reasons and the items themselves."""
         _check_k(k)
         live, ids = self._live, _ids(history, "history")
-        request = self._read(live, ids, query, context)
-        allowed = self._allow(live, _NONE if allow_seen else request.seen, among=among)
+        request = self._read(live, ids, query, context, allow_seen)
+        allowed = self._allow(live, among=among).but(_NONE if allow_seen else request.seen)
         rows, _ = self._rank(live, request, allowed, k)
         return [live.id(row) for row in rows.tolist()]
 
@@ -279,11 +291,11 @@ class Recommender:
     ) -> list[list[Recommendation]]:
         """`recommend` for many histories, on one view of the catalogue; each answer is the one it gets alone."""
         _check_k(k)
-        live, chosen = self._live, None if among is None else _ids(among, "among")
-        answers = []
+        live = self._live
+        rules, answers = self._allow(live, where, among=among), []
         for history in histories:
-            request = self._read(live, _ids(history, "history"), None, None)
-            allowed = self._allow(live, _NONE if allow_seen else request.seen, where, among=chosen)
+            request = self._read(live, _ids(history, "history"), allow_seen=allow_seen)
+            allowed = rules.but(_NONE if allow_seen else request.seen)
             rows, scores = self._rank(live, request, allowed, k)
             answers.append(self._present(live, request, rows, scores, explain=False))
         return answers
@@ -301,7 +313,7 @@ class Recommender:
             raise ValueError(f"no item has the id {id!r}")
         itself = np.array([row], np.int32)
         vector = live.vectors(itself)[0]
-        allowed = self._allow(live, itself, where)
+        allowed = self._allow(live, where).but(itself)
         rows = self._bundle.index.search(vector, k, allowed.without, allowed.mask)
         rows = np.concatenate([rows, _nearest(live, allowed.added, vector, k)])
         scores = live.vectors(rows) @ vector

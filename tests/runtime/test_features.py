@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pocketrec.features import FEATURES, features, scaled_popularity
 
 
-def plain(user, vectors, votes, popularity, history, query):
+def plain(user, vectors, votes, popularity, history, query, allow_seen):
     """One number after another, by the definitions."""
 
     def damped(x):
@@ -31,13 +31,14 @@ def plain(user, vectors, votes, popularity, history, query):
                 "query_given": 0 if query is None else 1,
                 "popularity": popularity[at],
                 "cold": 1 if popularity[at] == 0 else 0,
+                "seen_allowed": 1 if allow_seen else 0,
             }
         )
     return np.array([[row[name] for name in FEATURES] for row in rows], np.float32).reshape(-1, len(FEATURES))
 
 
-@given(seed=st.integers(0, 999), count=st.integers(0, 9), length=st.integers(0, 13), asked=st.booleans())
-def test_features_are_what_their_names_say(seed, count, length, asked):
+@given(st.integers(0, 999), st.integers(0, 9), st.integers(0, 13), st.booleans(), st.booleans())
+def test_features_are_what_their_names_say(seed, count, length, asked, again):
     random = np.random.default_rng(seed)
     given = {
         "user": random_vectors(1, seed)[0],
@@ -46,6 +47,7 @@ def test_features_are_what_their_names_say(seed, count, length, asked):
         "popularity": np.maximum(random.normal(size=count), 0).astype(np.float32),
         "history": random_vectors(length, seed + 2) if length else np.zeros((0, 8), np.float32),
         "query": random_vectors(1, seed + 3)[0] if asked else None,
+        "allow_seen": again,
     }
     table = features(**given)
     assert table.dtype == np.float32

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fakes import neighbours_of
+from fakes import neighbours_of, ring
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +46,20 @@ def test_the_strongest_voter_is_the_one_with_the_largest_vote(case):
         ]
         assert vote == pytest.approx(max([0.0, *each]))
         assert place == (each.index(max(each)) if vote > 0 else 0)
+
+
+@pytest.mark.parametrize(("decay", "voters"), [(1.0, 256), (0.99, 256), (0.9, 66), (0.5, 10)])
+def test_votes_that_have_all_but_faded_are_not_cast(decay, voters):
+    table = ring(400, decay=decay)
+    assert table.voters == voters
+    history = np.arange(300, dtype=np.int32)
+    rows, votes = table.votes(history)
+    assert rows.tolist() == list(range(301 - voters, 301))
+    assert votes[-1] == 1
+    assert np.all(votes >= 1e-3)
+    places, largest = table.strongest(history, np.array([300, 301 - voters, 300 - voters], np.int32))
+    assert places.tolist() == [299, 300 - voters, 0]
+    assert largest == pytest.approx([1, decay ** (voters - 1), 0])
 
 
 def test_items_with_equally_many_neighbours_are_read_as_a_table():

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import HISTORY, make_bundle, newcomer, shop_items, text_vector
+from fakes import DECAY, HISTORY, make_bundle, newcomer, shop_items, text_vector
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,10 +101,34 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     assert fed["candidates"][0] == pytest.approx(vectors, abs=1e-5)
 
 
-def test_the_tower_reads_the_newest_items_but_all_seen_ones_are_left_out(recommender):
+def test_the_tower_reads_the_newest_items_while_older_ones_still_vote(recommender):
     history = [f"i{row}" for row in range(HISTORY + 4)]
-    assert recommender.rank(history, k=99, allow_seen=True) == recommender.rank(history[4:], k=99, allow_seen=True)
+    expected = VECTORS @ unit(VECTORS[4 : HISTORY + 4].sum(axis=0))
+    for age, row in enumerate(range(HISTORY + 3, -1, -1)):
+        expected[row + 1] += np.sqrt(DECAY**age)
+    assert scores(recommender, history) == pytest.approx(expected, abs=1e-5)
+
+
+def test_all_seen_items_are_left_out(recommender):
+    history = [f"i{row}" for row in range(HISTORY + 4)]
     assert set(recommender.rank(history, k=99)) == set(IDS) - set(history)
+
+
+def test_the_scorer_is_told_that_items_may_come_again(tmp_path):
+    fed = []
+
+    class Watched:
+        def run(self, inputs):
+            fed.append(inputs["features"][0, :, FEATURES.index("seen_allowed")])
+            return inputs["features"][..., 0]
+
+    bundle = replace(Bundle.open(make_bundle(tmp_path / "bundle")), scorer=Watched())
+    recommender = Recommender(bundle, Overlay.open(None, "", 8, lambda items: np.zeros((0, 8), np.float32)))
+    for allow_seen in (False, True):
+        recommender.recommend(["i1"], allow_seen=allow_seen)
+        recommender.rank(["i1"], allow_seen=allow_seen)
+        recommender.recommend_many([["i1"]], allow_seen=allow_seen)
+    assert [set(each.tolist()) for each in fed] == [{0.0}] * 3 + [{1.0}] * 3
 
 
 def test_unknown_ids_of_a_history_are_passed_over(recommender):

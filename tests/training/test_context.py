@@ -126,6 +126,7 @@ def test_a_taste_that_only_words_tell_is_learnt(toy_config, source):
         fit=[rows if user < 80 else rows[:0] for user, rows in enumerate(whole)],
         validation=HeldOut(strangers, [whole[user][:1] for user in strangers], [whole[user][1:] for user in strangers]),
         test=HeldOut(strangers[:0], [], []),
+        before_test=whole,
     )
     training = msgspec.structs.replace(toy_config.training, request_weight=3.0, epochs=30)
     config = msgspec.structs.replace(toy_config, training=training, context=ContextConfig(source=source))

@@ -168,6 +168,21 @@ def test_items_that_nobody_took_are_their_text_from_the_first_step(folders, toy_
     assert reached == pytest.approx(np.mean(ndcg(ranked, cases.targets)))
 
 
+def test_queries_that_validated_are_learnt_at_last_with_their_own_answers(folders):
+    dataset = Dataset.load(folders / "both")
+    split = make_split(dataset, "leave-last-out")
+    place = {text: number for number, text in enumerate(dataset.queries.texts)}
+    texts = RequestTexts([("a", "b")] * 40, [], split.queries.fit.texts, split.queries.validation.texts)
+    requests = texts.read(lambda every: np.array([[place.get(text, -1)] for text in every], np.float32)).final()
+    last = split.final()
+    lessons = Lessons.of(last, Contexts.of(dataset, last, ContextConfig()), requests)
+    learnt = {(int(requests.queries[query, 0]), row) for query, row in lessons.answers.tolist()}
+    judged = zip(dataset.queries.splits, dataset.queries.answers, strict=True)
+    assert learnt == {(number, rows[0]) for number, (part, rows) in enumerate(judged) if part == "train"}
+    assert lessons.cases == 0
+    assert last.queries.test.texts == split.queries.test.texts
+
+
 def test_queries_alone_are_enough_from_training_to_the_bundle(folders, config, tmp_path):
     model, bundle = tmp_path / "model", tmp_path / "bundle"
     trained = train(Dataset.load(folders / "alone"), model, config)

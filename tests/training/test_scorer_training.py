@@ -5,7 +5,7 @@ import pytest
 import torch
 from fakes import neighbours_of, random_vectors, ring
 
-from pocketrec.features import FEATURES
+from pocketrec.features import FEATURES, KINDS
 from pocketrec.index import VectorIndex
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
@@ -71,7 +71,7 @@ def test_queries_leave_what_histories_taught_as_it_is():
 
     assert best(plain) > 0.95
     assert best(asked) > 0.8
-    added = both.scorer.features.asked.weight.abs()[0]
+    added = both.scorer.features.added.weight.abs()[KINDS.index("query_given")]
     assert added.argmax() == FEATURES.index("query_similarity")
 
 
@@ -85,8 +85,50 @@ def test_queries_alone_teach_what_they_add_to_the_tower():
     found = np.mean([target[0] in rows for (rows, _), target in zip(source.lists(asked), wanted, strict=True)])
     assert trained.ndcg > 0.8 * found  # user vectors say nothing, so many targets are no candidates
     features = trained.scorer.features
-    assert features.linear.weight[0, FEATURES.index("tower")] == 1
-    assert features.asked.weight[0].argmax() == FEATURES.index("query_similarity")
+    assert features.linear.weight[0].nonzero()[:, 0].tolist() == [FEATURES.index("tower")]
+    added = features.added.weight[KINDS.index("query_given")]
+    assert added.argmax() == FEATURES.index("query_similarity")
+
+
+def test_where_nothing_comes_twice_the_history_sinks_only_if_it_may_come():
+    """What came before has more votes than what comes next; alone its likeness to the history tells it."""
+    vectors, starts = users(1)
+    again = [np.array([rows[0], (rows[0] + 1) % ITEMS], np.int32) for rows in starts]
+    targets = [(rows[-1:] + 1) % ITEMS for rows in again]
+    votes = np.zeros((ITEMS, ITEMS))
+    for step, weight in ((-1, 0.6), (1, 0.3)):
+        votes[np.arange(ITEMS), (np.arange(ITEMS) + step) % ITEMS] = weight
+    source = retriever(neighbours_of(votes), SILENT)
+    free = Cases(vectors, again, targets, allow_seen=True)
+    trained = train_scorer(source, [Cases(vectors, again, targets), free], ScorerConfig(), CONFIG, seed=0)
+
+    def share_of_histories(told):
+        """How often the best candidate is of the history, with the scorer told or not that it may be."""
+        hits = []
+        with torch.inference_mode():
+            for user, (rows, table), history in zip(vectors, source.lists(free), again, strict=True):
+                table[:, FEATURES.index("seen_allowed")] = told
+                inputs = (torch.from_numpy(array)[None] for array in (user, source.vectors[rows], table))
+                hits.append(rows[trained.scorer(*inputs)[0].argmax()] in history)
+        return np.mean(hits)
+
+    assert share_of_histories(told=False) > 0.5
+    assert share_of_histories(told=True) < 0.25
+    added = trained.scorer.features.added.weight.abs().sum(dim=1)
+    assert added[KINDS.index("seen_allowed")] > 0
+    assert added[KINDS.index("query_given")] == 0
+
+
+def test_a_source_that_ranks_better_than_what_was_learnt_is_trusted_alone():
+    vectors, histories = users(1)
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories]
+    hasty = ScorerTrainingConfig(batch=32, epochs=1, rate=1e-9)
+    source = retriever(ring(ITEMS), SILENT)
+    trained = train_scorer(source, [Cases(vectors, histories, targets)], ScorerConfig(), hasty, seed=0)
+    assert trained.ndcg > 0.95
+    (trusted,) = trained.scorer.features.linear.weight[0].nonzero()[:, 0]
+    assert FEATURES[trusted] == "neighbours"
+    assert not trained.scorer.out.weight.any()
 
 
 def test_with_too_few_users_the_tower_decides():

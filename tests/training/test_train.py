@@ -157,10 +157,27 @@ def test_items_without_behaviour_stand_where_their_text_puts_them(shop, toy_conf
     split = make_split(shop, "leave-last-out")
     hidden = shop.items.index(next(item for item in shop.items if item.id == "red-4"))
     fit = [rows[rows != hidden] for rows in split.fit]
-    model = fit_model(shop, dataclasses.replace(split, fit=fit), toy_config, seed=0)
+    model = fit_model(shop, dataclasses.replace(split, fit=fit, before_test=fit), toy_config, seed=0)
     assert model.popularity[hidden] == 0
     assert not model.residual[hidden].any()
     assert model.residual[hidden - 1].any()
+
+
+def test_what_validation_held_out_is_learnt_at_last(shop, toy_config):
+    split = make_split(shop, "leave-last-out")
+    late = split.validation.targets[0][0]
+    fit = [rows[rows != late] for rows in split.fit]
+    split = dataclasses.replace(split, fit=fit)
+    left, learnt = (fit_model(shop, split, msgspec.structs.replace(toy_config, refit=epochs), 0) for epochs in (0, 3))
+    assert left.popularity[late] == 0
+    assert learnt.popularity[late] > 0
+    assert not left.residual[late].any()
+    assert learnt.residual[late].any()
+    assert learnt.popularity.sum() == left.popularity.sum() + sum(map(len, split.before_test)) - sum(map(len, fit))
+    assert left.card.validation == learnt.card.validation  # chosen and measured before
+    moved = np.sum(left.vectors * learnt.vectors, axis=1)
+    assert np.median(moved) > 0.8, "so far from where it was that the scorer no longer knows it"
+    assert not np.array_equal(left.followers.weights, learnt.followers.weights)
 
 
 def test_item_table_is_text_plus_residual_at_unit_length():

@@ -56,7 +56,8 @@ class Contexts:
         texts, by_event = _by_event(dataset, config.source)
         if split.validation.queries is not None:  # nobody's events
             return cls(texts, by_event[learnt], np.full(cases, -1))
-        asked = dataset.offsets[split.validation.users] + [len(rows) for rows in split.validation.histories]
+        met = np.array([len(rows) for rows in split.validation.histories], dtype=np.int64)
+        asked = dataset.offsets[split.validation.users] + met
         return cls(texts, by_event[learnt], by_event[asked])
 
 

@@ -40,6 +40,7 @@ class GradientCache:
         processes = processes or Processes(0, 1, None)
         self._read = read
         self._own = processes.part(len(texts))
+        self._one = texts[:1]
         own = texts[self._own]
         self._chunks = [own[start : start + chunk] for start in range(0, len(own), chunk)]
         self._randomness: list[Tensor] = []
@@ -67,7 +68,8 @@ class GradientCache:
 
     @torch.no_grad()
     def _without_activations(self) -> Tensor:
-        parts = []
+        # More processes than texts: another's text tells the width of no vectors at all.
+        parts = [] if self._chunks else [self._read(self._one)[:0]]
         for chunk in self._chunks:
             self._randomness.append(torch.get_rng_state())
             parts.append(self._read(chunk))

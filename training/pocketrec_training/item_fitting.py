@@ -135,20 +135,46 @@ def fit_tower(
         requests = source.requests.read(
             lambda texts: encode_texts(texts, tuned, source.folder, reading.max_tokens, "Reading requests")
         )
-    known = split.popularity(len(source.items)) > 0
-    with torch.no_grad():
-        table.residual[torch.from_numpy(~known)] = 0  # never learnt: what is there is the random start
-        vectors = table().numpy()
-        vectors[~known] = settled(vectors[~known], vectors, known)
-        return Fitted(
-            text_model,
-            table.projection,
-            tower,
-            vectors,
-            table.residual.detach().numpy(),
-            table.text_vectors.numpy(),
-            requests,
-        )
+        with torch.no_grad():  # as the runtime will read them, without what the reader kept in half precision
+            table.text_vectors.copy_(
+                torch.from_numpy(encode_texts(source.texts, tuned, source.folder, reading.max_tokens, "Reading items"))
+            )
+    return _fitted(text_model, table, tower, requests, split)
+
+
+def refit_tower(
+    fitted: Fitted, split: Split, contexts: Contexts, training: TowerTrainingConfig, seed: int, checkpoint: Path | None
+) -> Fitted:
+    """Go on with items and tower where training left off, on what may be learnt from now.
+
+    Args:
+        fitted: What training gave; its tower is changed in place.
+        split: The final one.
+        contexts: What is known of each event of it.
+        training: How.
+        seed: Of everything random.
+        checkpoint: File to resume from, and to write to.
+    """
+    assert isinstance(fitted.user, UserTower)
+    torch.manual_seed(seed)
+    read, residual = torch.from_numpy(fitted.read), torch.from_numpy(fitted.residual)
+    table = ItemTable.learnt(read, fitted.projection, residual)
+    table.residual.requires_grad_(training.residual)
+    lessons = Lessons.of(split, contexts, fitted.requests.final())
+    train_tower(table, fitted.user, lessons, training, seed, checkpoint=checkpoint)
+    return _fitted(fitted.text_model, table, fitted.user, fitted.requests, split)
+
+
+@torch.no_grad()
+def _fitted(
+    text_model: TextModel, table: ItemTable, tower: UserTower, requests: RequestVectors, split: Split
+) -> Fitted:
+    """What training leaves, with those items settled that nobody took."""
+    known = split.popularity(len(table.residual)) > 0
+    vectors = table().numpy()
+    vectors[~known] = settled(vectors[~known], vectors, known)
+    residual, read = table.residual.detach().numpy(), table.text_vectors.numpy()
+    return Fitted(text_model, table.projection, tower, vectors, residual, read, requests)
 
 
 def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) -> Fitted:

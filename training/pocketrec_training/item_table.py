@@ -29,6 +29,14 @@ class ItemTable(nn.Module):
         start = torch.randn(len(text_vectors), dim) * 0.02
         self.residual = nn.Parameter(start * residual, requires_grad=residual)
 
+    @classmethod
+    def learnt(cls, text_vectors: Tensor, projection: nn.Linear, residual: Tensor) -> "ItemTable":
+        """A table that goes on from where training left off."""
+        table = cls(text_vectors.numpy(), projection.out_features)
+        table.projection.load_state_dict(projection.state_dict())
+        table.residual.data.copy_(residual)
+        return table
+
     def forward(self, warm: Tensor | None = None, text_vectors: Tensor | None = None) -> Tensor:
         """Unit vectors of all items, float [items, dim].
 

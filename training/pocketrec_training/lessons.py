@@ -65,6 +65,11 @@ class Lessons:
             validation_queries=split.queries.validation.held_out(),
         )
 
+    @property
+    def cases(self) -> int:
+        """Number of cases that choose the epoch."""
+        return len(self.validation) if self.validation.queries else len(self.validation) + len(self.validation_queries)
+
     def pieces(self, length: int, random: np.random.Generator, shuffled: bool) -> list[Rows]:
         """Windows of histories; where nobody took two items, each event by itself: a request is made for it."""
         alone = np.arange(len(self.rows), dtype=np.int32)[:, None]

@@ -72,9 +72,9 @@ class ModelRanker:
         """By tower, retrieval and scorer; `queries` are vectors [histories, dim]."""
         model, vectors = self._model, torch.from_numpy(self._model.vectors)
         users = user_vectors(model.user, vectors, histories, model.card.tower.history, queries).numpy()
-        cases = Cases(users, list(histories), [], None if queries is None else queries.numpy())
+        cases = Cases(users, list(histories), [], None if queries is None else queries.numpy(), allow_seen)
         ranked = np.full((len(histories), k), -1, np.int32)
-        for line, (rows, table) in enumerate(self._retriever.lists(cases, allow_seen, at_least=k, allowed=among)):
+        for line, (rows, table) in enumerate(self._retriever.lists(cases, at_least=k, allowed=among)):
             best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
             ranked[line, : len(best)] = best
         return ranked
@@ -111,18 +111,17 @@ class VoteRanker:
 
     Args:
         weights: Between items.
-        history: Newest items of a history that vote.
     """
 
-    def __init__(self, weights: Neighbours, history: int) -> None:
-        self._weights, self._history = weights, history
+    def __init__(self, weights: Neighbours) -> None:
+        self._weights = weights
 
     def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """As `ModelRanker.rank`; -1 where fewer items have votes."""
         ranked = np.full((len(histories), k), -1, np.int32)
         wanted = np.ones(len(self._weights), np.bool_) if among is None else among.copy()
         for line, rows in enumerate(histories):
-            votes = Votes.of(rows[-self._history :], [self._weights])
+            votes = Votes.of(rows, [self._weights])
             before = wanted[rows]
             wanted[rows] = before & allow_seen
             best = votes.best(0, k, wanted)

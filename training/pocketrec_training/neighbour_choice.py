@@ -1,7 +1,8 @@
 """Choose how neighbours and followers are fitted, on validation users."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -41,13 +42,15 @@ class NeighbourChoiceConfig(Config, frozen=True, kw_only=True):
     """Most validation users that choose."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """Item-item weights, and how well they rank validation users by themselves."""
 
     weights: Neighbours
     ndcg: float
     """NDCG@10, history masked."""
+    fit: Callable[[Sequence[Rows]], Neighbours]
+    """The same way, on other histories."""
 
 
 def choose_neighbours(
@@ -66,35 +69,44 @@ def choose_neighbours(
         vectors: The encoder's, of those texts [items, width].
         validation: Cases that choose; with none, the first way and decay are taken.
         config: The ways.
-        history: Newest items of a history that vote.
+        history: Newest items of the past that followers are fitted on.
     """
     voting = validation.chosen(np.flatnonzero([len(rows) > 0 for rows in validation.histories]))
     cases = voting.sample(config.cases, seed=0)
     ways = config.fits if len(cases) else config.fits[:1]
     follower_ways = config.followers if len(cases) else config.followers[:1]
 
-    def neighbours() -> Iterator[Neighbours]:
+    def neighbours() -> Iterator[Chosen]:
         for way in ways:
             fitted = fit_neighbours(fit, texts, vectors, way)
-            yield from (dataclasses.replace(fitted, decay=decay) for decay in config.decays)
+            for decay in config.decays:
+                yield _judged(replace(fitted, decay=decay), cases, partial(_neighbours, texts, vectors, way, decay))
             shown.advance()
 
-    def followers() -> Iterator[Neighbours]:
+    def followers() -> Iterator[Chosen]:
         for way in follower_ways:
-            yield fit_followers(fit, texts, history, way)
+            yield _judged(fit_followers(fit, texts, history, way), cases, partial(_followers, texts, history, way))
             shown.advance()
 
     with progress("Fitting neighbours", total=len(ways) + len(follower_ways)) as shown:
-        none = Chosen(Neighbours.none(len(texts)), 0.0)
-        return _best(neighbours(), cases, history, none), _best(followers(), cases, history, none)
+        none = Chosen(Neighbours.none(len(texts)), 0.0, lambda _: Neighbours.none(len(texts)))
+        return _best(neighbours(), none), _best(followers(), none)
 
 
-def _best(tried: Iterator[Neighbours], cases: HeldOut, history: int, none: Chosen) -> Chosen:
-    found = (Chosen(trial, _quality(trial, cases, history)) for trial in tried)
-    return max(found, key=lambda chosen: chosen.ndcg, default=none)  # the first of equals
+def _neighbours(
+    texts: Sequence[str], vectors: NDArray[np.float32], way: NeighbourConfig, decay: float, histories: Sequence[Rows]
+) -> Neighbours:
+    return replace(fit_neighbours(histories, texts, vectors, way), decay=decay)
 
 
-def _quality(neighbours: Neighbours, cases: HeldOut, history: int) -> float:
-    if not len(cases):
-        return 0.0
-    return float(np.mean(ndcg(VoteRanker(neighbours, history).rank(cases.histories, 10), cases.targets)))
+def _followers(texts: Sequence[str], past: int, way: FollowerConfig, histories: Sequence[Rows]) -> Neighbours:
+    return fit_followers(histories, texts, past, way)
+
+
+def _best(tried: Iterator[Chosen], none: Chosen) -> Chosen:
+    return max(tried, key=lambda chosen: chosen.ndcg, default=none)  # the first of equals
+
+
+def _judged(weights: Neighbours, cases: HeldOut, fit: Callable[[Sequence[Rows]], Neighbours]) -> Chosen:
+    ranked = VoteRanker(weights).rank(cases.histories, 10)
+    return Chosen(weights, float(np.mean(ndcg(ranked, cases.targets))) if len(cases) else 0.0, fit)

@@ -54,6 +54,12 @@ class RequestVectors:
     held_out: Tensor
     """Float [held out, width]."""
 
+    def final(self) -> "RequestVectors":
+        """For a last lesson: those held out come last among the queries that are learnt from."""
+        return RequestVectors(
+            self.fragments, self.contexts, torch.cat([self.queries, self.held_out]), self.held_out[:0]
+        )
+
     def contexts_at(self, places: NDArray[np.int64], read: Callable[[Tensor], Tensor]) -> Tensor | None:
         """Vectors of some contexts, float [places, dim], zero at place -1; None if all are.
 

@@ -1,4 +1,6 @@
-"""What the scorer learns from: requests of validation users, without and with a query."""
+"""What the scorer learns from: requests of validation users of every kind."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +16,9 @@ from pocketrec_training.tower_ranking import user_vectors
 
 @torch.inference_mode()
 def scorer_cases(fitted: Fitted, cases: HeldOut, asked: Asked, history: int, seed: int) -> list[Cases]:
-    """Validation users as they are, once more with a query for their target, and the queries that validate.
+    """Validation users in three kinds of request, and the queries that validate.
+
+    Users as they are; with a query for their target and a part of their history; and where all items may come.
 
     Args:
         fitted: Items, tower and what the language model says of requests.
@@ -25,8 +29,9 @@ def scorer_cases(fitted: Fitted, cases: HeldOut, asked: Asked, history: int, see
     """
     groups = []
     if cases.queries is None:
-        groups += [_plain(fitted, cases, history), _with_titles(fitted, cases, history, seed)]
-    if len(asked):
+        plain = _plain(fitted, cases, history)
+        groups += [plain, _with_titles(fitted, cases, history, seed), replace(plain, allow_seen=True)]
+    if cases.queries is not None or len(asked):
         groups.append(_typed(fitted, asked.held_out(), fitted.requests.held_out, history))
     return groups
 

@@ -22,6 +22,9 @@ from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, MlpScorer,
 
 Rows = NDArray[np.int32]
 
+SOURCES = ("tower", "neighbours", "followers")
+"""Features that rank by themselves."""
+
 
 class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """How the scorer is trained."""
@@ -38,6 +41,10 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """Epochs without a better held-out loss after which that search ends."""
 
 
+PLAIN = (False, False)
+"""The kind of request that asks by history alone, for something new."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cases:
     """Requests whose right answer is known."""
@@ -49,6 +56,13 @@ class Cases:
     """The first target of each counts."""
     queries: NDArray[np.float32] | None = None
     """Vector of the query of each [cases, dim], if they have one."""
+    allow_seen: bool = False
+    """Whether items of the history may be recommended."""
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """What kind of request they are: whether something was typed, and whether all may come again."""
+        return self.queries is not None, self.allow_seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +78,12 @@ class Retriever:
     count: int
 
     def lists(
-        self, cases: Cases, allow_seen: bool = False, at_least: int = 0, allowed: Mask | None = None
+        self, cases: Cases, at_least: int = 0, allowed: Mask | None = None
     ) -> list[tuple[Rows, NDArray[np.float32]]]:
         """For each case the candidate rows and their features [candidates, features].
 
         Args:
             cases: Requests.
-            allow_seen: Whether items of the history may be candidates.
             at_least: Candidates to get from the index, if that is more than `count`.
             allowed: Mask of the items that may be candidates; all by default.
         """
@@ -79,8 +92,8 @@ class Retriever:
         with progress("Collecting candidates", total=len(cases.histories)) as shown:
             for i, (user, history) in enumerate(zip(cases.users, cases.histories, strict=True)):
                 recent = history[-self.history :]
-                votes = Votes.of(recent, (self.neighbours, self.followers))
-                without = history[:0] if allow_seen else history
+                votes = Votes.of(history, (self.neighbours, self.followers))
+                without = history[:0] if cases.allow_seen else history
                 rows = retrieve(user, votes, self.index, max(self.count, at_least), without, allowed)
                 table = features(
                     user=user,
@@ -89,6 +102,7 @@ class Retriever:
                     popularity=popularity[rows],
                     history=self.vectors[recent],
                     query=None if cases.queries is None else cases.queries[i],
+                    allow_seen=cases.allow_seen,
                 )
                 found.append((rows, table))
                 shown.advance()
@@ -104,15 +118,15 @@ class _Lists:
     features: Tensor
     real: Tensor
     target: Tensor
-    asked: Tensor
-    """Whether a list has a query."""
+    group: Tensor
+    """Place of the group of cases that a list comes from."""
 
     @classmethod
     def of(cls, retriever: Retriever, groups: Sequence[Cases]) -> "_Lists":
         users = np.concatenate([cases.users for cases in groups])
         lists = [pair for cases in groups for pair in retriever.lists(cases)]
         targets = [target for cases in groups for target in cases.targets]
-        asked = np.concatenate([np.full(len(cases.targets), cases.queries is not None) for cases in groups])
+        group = np.concatenate([np.full(len(cases.targets), place) for place, cases in enumerate(groups)])
         places = [_place(rows, target) for (rows, _), target in zip(lists, targets, strict=True)]
         kept = [i for i, place in enumerate(places) if place is not None]
         width = max((len(lists[i][0]) for i in kept), default=0)
@@ -130,11 +144,17 @@ class _Lists:
             features=torch.from_numpy(values),
             real=torch.from_numpy(real),
             target=target,
-            asked=torch.from_numpy(asked[kept]),
+            group=torch.from_numpy(group[kept]),
         )
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def gain_of(self, scores: Tensor, chosen: Tensor) -> float:
+        """Sum of NDCG@10 over the chosen lists, ranked by scores [chosen, candidates]."""
+        scores = scores.masked_fill(~self.real[chosen], -torch.inf)
+        better = (scores > scores.gather(1, self.target[chosen][:, None])).sum(dim=1)
+        return float((1 / torch.log2(better[better < 10] + 2)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +163,8 @@ class TrainedScorer:
 
     scorer: Scorer
     ndcg: float | None
-    """NDCG@10 of the cases without query, or where they are too few of those with one, each ranked by what the other
-    folds learnt; None if nothing was learnt."""
+    """NDCG@10 of the first kind of cases, each ranked by what the other folds learnt; None if of that kind nothing was
+    learnt."""
 
 
 def train_scorer(
@@ -157,13 +177,14 @@ def train_scorer(
     """Learn whom to trust from validation users, on whom neither tower nor neighbours were fitted.
 
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
-    and are left out. What histories teach is learnt first, then what a query adds to it: with a query the answer is
-    nearly given away, and takes other weights and more time. With too few histories the tower is trusted, and
-    queries add to that. How long to train each is chosen by cross-validation over lists, then all train that long.
+    and are left out. What histories teach is learnt first, then what other kinds of request add to it. How long to
+    train each is chosen by cross-validation over lists, then all lists train that long. If a single source ranks
+    held-out users better by itself than what was learnt, it is trusted alone; with too few histories the tower is. Of
+    a kind of request with too few lists nothing is learnt.
 
     Args:
         retriever: Source of candidates and features.
-        groups: Validation users, without and with queries.
+        groups: Validation users: as they are, then as other kinds of request.
         shape: Kind and size of the scorer.
         config: Of the training.
         seed: Of weights and batches.
@@ -173,28 +194,49 @@ def train_scorer(
         return TrainedScorer(build_scorer(dim, shape).eval(), None)
     scorer = _fresh(dim, shape, seed)
     lists = _Lists.of(retriever, groups)
-    plain, enough = ~lists.asked, 10 * config.folds
-    if max(int(plain.sum()), int(lists.asked.sum())) < enough:
-        return TrainedScorer(_trusting_the_tower(scorer), None)
+    kinds = dict.fromkeys(cases.kind for cases in groups)
+    chosen_by = {kind: torch.tensor([cases.kind == kind for cases in groups])[lists.group] for kind in kinds}
+    learnt = {kind: chosen for kind, chosen in chosen_by.items() if int(chosen.sum()) >= 10 * config.folds}
+    if not learnt:
+        return TrainedScorer(_trusting(scorer, "tower"), None)
     vectors = torch.from_numpy(retriever.vectors)
     fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(lists)) % config.folds)
     folds = [_Run(_fresh(dim, shape, seed), vectors, lists, config, seed) for _ in range(config.folds)]
     whole = _Run(scorer, vectors, lists, config, seed)
+    gains = {}
+    if PLAIN in learnt:
+        gains[PLAIN] = _learn_whom_to_trust(whole, folds, fold, learnt.pop(PLAIN), config)
+    else:
+        for run in (whole, *folds):
+            _trusting(run.scorer, "tower")
+    for kind, chosen in learnt.items():
+        for run in (whole, *folds):
+            run.turn_to_requests()
+        _learn(whole, folds, fold, chosen, config)
+        gains[kind] = _gain(folds, fold, chosen)
+    first = groups[0].kind
+    count = sum(len(cases.targets) for cases in groups if cases.kind == first)
+    return TrainedScorer(scorer.eval(), gains[first] / count if first in gains else None)
 
-    def quality(chosen: Tensor, asked: bool) -> float:
-        gains = sum(run.gain_of(((fold == part) & chosen).nonzero()[:, 0]) for part, run in enumerate(folds))
-        return gains / sum(len(cases.targets) for cases in groups if (cases.queries is not None) == asked)
 
-    by_history = int(plain.sum()) >= enough
-    if by_history:
-        _learn(whole, folds, fold, plain, config)
-        reached = quality(plain, asked=False)
+def _learn_whom_to_trust(
+    whole: "_Run", folds: Sequence["_Run"], fold: Tensor, plain: Tensor, config: ScorerTrainingConfig
+) -> float:
+    """Train on lists of histories, or trust a single source if that is better; returns their sum of NDCG@10."""
+    _learn(whole, folds, fold, plain, config)
+    gain, lists, rows = _gain(folds, fold, plain), whole.lists, plain.nonzero()[:, 0]
+    alone = {name: lists.gain_of(lists.features[rows][:, :, FEATURES.index(name)], rows) for name in SOURCES}
+    best = max(alone, key=lambda name: alone[name])
+    if alone[best] <= gain:
+        return gain
     for run in (whole, *folds):
-        if not by_history:
-            _trusting_the_tower(run.scorer)
-        run.turn_to_queries()
-    _learn(whole, folds, fold, lists.asked, config)
-    return TrainedScorer(scorer.eval(), reached if by_history else quality(lists.asked, asked=True))
+        _trusting(run.scorer, best)
+    return alone[best]
+
+
+def _gain(folds: Sequence["_Run"], fold: Tensor, chosen: Tensor) -> float:
+    """Sum of NDCG@10 of the chosen lists, each ranked by what the other folds learnt."""
+    return sum(run.gain_of(((fold == part) & chosen).nonzero()[:, 0]) for part, run in enumerate(folds))
 
 
 def _learn(whole: "_Run", folds: Sequence["_Run"], fold: Tensor, chosen: Tensor, config: ScorerTrainingConfig) -> None:
@@ -225,10 +267,13 @@ def _fresh(dim: int, shape: ScorerConfig, seed: int) -> BilinearScorer | MlpScor
     return scorer
 
 
-def _trusting_the_tower(scorer: BilinearScorer | MlpScorer) -> Scorer:
-    """With too few users to learn from, rank by the tower's score."""
+def _trusting(scorer: BilinearScorer | MlpScorer, source: str) -> Scorer:
+    """Rank by one source alone."""
     with torch.no_grad():
-        scorer.features.linear.weight[0, FEATURES.index("tower")] = 1.0
+        for name, weight in scorer.named_parameters():
+            if not name.startswith("features.added"):
+                weight.zero_()
+        scorer.features.linear.weight[0, FEATURES.index(source)] = 1.0
     return scorer.eval()
 
 
@@ -263,10 +308,10 @@ class _Run:
         with torch.no_grad():
             scorer.features.scaled.measure(lists.features[lists.real])
 
-    def turn_to_queries(self) -> None:
-        """From here on learn what a query adds, and leave the rest as it is."""
-        asked = self.scorer.features.asked.parameters()
-        self.optimiser = torch.optim.AdamW(asked, lr=10 * self.rate, weight_decay=0.0)
+    def turn_to_requests(self) -> None:
+        """From here on learn what a kind of request adds, and leave the rest as it is."""
+        added = self.scorer.features.added.parameters()
+        self.optimiser = torch.optim.AdamW(added, lr=10 * self.rate, weight_decay=0.0)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of all weights."""
@@ -290,9 +335,7 @@ class _Run:
     @torch.inference_mode()
     def gain_of(self, chosen: Tensor) -> float:
         """Sum of NDCG@10 over some lists."""
-        scores = self._scores(chosen)
-        better = (scores > scores.gather(1, self.lists.target[chosen][:, None])).sum(dim=1)
-        return float((1 / torch.log2(better[better < 10] + 2)).sum())
+        return self.lists.gain_of(self._scores(chosen), chosen)
 
     def loss(self, chosen: Tensor) -> Tensor:
         """Mean of -log softmax at the target, over some lists."""

@@ -64,6 +64,7 @@ def rank_by_tower(
     width: int | None = None,
     queries: Tensor | None = None,
     contexts: Tensor | None = None,
+    ranked: Tensor | None = None,
 ) -> NDArray[np.int32]:
     """Best k items of the whole catalogue by inner product: int32 [histories, k]; -1 where there are fewer.
 
@@ -78,11 +79,13 @@ def rank_by_tower(
         width: Leading components of user and item vectors that count; all by default.
         queries: As for `user_vectors`.
         contexts: As for `user_vectors`.
+        ranked: Vectors that stand in for `vectors` where items are ranked, not read [items, dim].
     """
     users = user_vectors(tower, vectors, histories, history, queries, contexts)
+    vectors = vectors if ranked is None else ranked
     if width is not None:
         users, vectors = F.normalize(users[:, :width], dim=-1), F.normalize(vectors[:, :width], dim=-1)
-    ranked = np.zeros((len(histories), min(k, len(vectors))), np.int32)
+    rankings = np.zeros((len(histories), min(k, len(vectors))), np.int32)
     for start in range(0, len(histories), 512):
         scores = users[start : start + 512] @ vectors.T
         if not allow_seen:
@@ -90,6 +93,6 @@ def rank_by_tower(
                 scores[i, rows.astype(np.int64)] = -torch.inf
         if among is not None:
             scores[:, torch.from_numpy(~among)] = -torch.inf
-        best = scores.topk(ranked.shape[1], dim=1)
-        ranked[start : start + 512] = best.indices.masked_fill(best.values == -torch.inf, -1).numpy()
-    return ranked
+        best = scores.topk(rankings.shape[1], dim=1)
+        rankings[start : start + 512] = best.indices.masked_fill(best.values == -torch.inf, -1).numpy()
+    return rankings

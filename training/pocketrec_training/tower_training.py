@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
+from pocketrec.newcomers import settled
 from pocketrec.progress import progress
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.rankings import ndcg
@@ -140,7 +142,9 @@ class _Run:
         self.table, self.tower, self.lessons, self.config, self.seed = table, tower, lessons, config, seed
         self.reading = reading
         self.processes = Processes.here()
-        self.taken = lessons.popularity > 0  # the others end without residual, so they never have one
+        self.taken = lessons.popularity > 0
+        with torch.no_grad():
+            table.residual[~self.taken] = 0  # never learnt: those items stand at their texts from the start
         self.objective = Objective.of(config, lessons.popularity, lessons.known, self.processes)
         groups = [
             {"params": list(tower.parameters()), "rate": config.rate, "weight_decay": config.weight_decay},
@@ -181,33 +185,44 @@ class _Run:
         """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best.
 
         Users are ranked for as they are, and where their contexts are known once more with them; every query counts as
-        a user does. While an encoder learns, half of it counts as if all items were cold, ranked and read by their
-        text alone.
+        a user does. While an encoder learns, half of it counts as if each item that is ranked were a newcomer, known by
+        its text alone. Without cases the last epoch is the best.
         """
         self.table.eval()
         self.tower.eval()
-        quality = self._quality(self.taken)
+        quality = self._quality(newcomers=False)
         if self.reading is not None:
-            quality = (quality + self._quality(torch.zeros_like(self.taken))) / 2
-        if quality > self.best_quality:
+            known, new = quality, self._quality(newcomers=True)
+            quality = (known + new) / 2
+            _log.info("as if all were newcomers: validation ndcg@10 %.4f", new)
+        if quality > self.best_quality or not self.lessons.cases:
             self.best_epoch, self.best_quality, self.best_weights = self.epoch, quality, self._weights()
         return quality
 
     @torch.no_grad()
-    def _quality(self, warm: Tensor) -> float:
-        lessons, vectors, history = self.lessons, self.table(warm), self.tower.history
-        users, typed, gains = lessons.validation, lessons.validation_queries, [np.zeros(0)]
-        if users.queries is None:
-            said = lessons.requests.contexts_at(lessons.validation_contexts, self.table.read)
+    def _quality(self, newcomers: bool) -> float:
+        lessons, table, taken = self.lessons, self.table, self.taken.numpy()
+        if not lessons.cases:
+            return 0.0
+        vectors = table().numpy()
+        vectors[~taken] = settled(vectors[~taken], vectors, taken)
+        ranked = vectors
+        if newcomers:
+            read = table(torch.zeros_like(self.taken)).numpy()
+            ranked = settled(read, vectors, taken, rows=np.arange(len(read)))
+        placed = torch.from_numpy(vectors)
+        rank = partial(
+            rank_by_tower, self.tower, placed, history=self.tower.history, k=10, ranked=torch.from_numpy(ranked)
+        )
+        users, typed, gains = lessons.validation, lessons.validation_queries, []
+        if users.queries is None and len(users):
+            said = lessons.requests.contexts_at(lessons.validation_contexts, table.read)
             for contexts in (None,) if said is None else (None, said):
-                ranked = rank_by_tower(self.tower, vectors, users.histories, history, 10, contexts=contexts)
-                gains.append(ndcg(ranked, users.targets))
+                gains.append(ndcg(rank(users.histories, contexts=contexts), users.targets))
         if len(typed):
-            queries = self.table.read(lessons.requests.held_out)
-            ranked = rank_by_tower(self.tower, vectors, typed.histories, history, 10, queries=queries)
-            gains.append(ndcg(ranked, typed.targets))
-        every = np.concatenate(gains)
-        return float(every.mean()) if len(every) else 0.0
+            queries = table.read(lessons.requests.held_out)
+            gains.append(ndcg(rank(typed.histories, queries=queries), typed.targets))
+        return float(np.concatenate(gains).mean())
 
     def take_best(self) -> None:
         """Go back to the best epoch."""
@@ -243,6 +258,7 @@ class _Run:
         config, table = self.config, self.table
         warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share) & self.taken
         cached, fresh, texts = None, None, table.text_vectors
+        variant = np.zeros(0, np.int64)
         if self.reading is not None:
             fresh = torch.unique(batch.rows[batch.mask > 0])
             fresh = fresh[torch.from_numpy(random.permutation(len(fresh))[: self.reading.texts])]
@@ -261,7 +277,9 @@ class _Run:
             learners = self.reading.reader.parameters()
             self.processes.sum_gradients(learners)
             nn.utils.clip_grad_norm_(learners, 1.0)
-            table.text_vectors[fresh] = cached.vectors.detach()
+            if self.reading.token_dropout == 0:
+                own = fresh[torch.from_numpy(variant == 0)]  # a variant isn't how the item is said
+                table.text_vectors[own] = cached.vectors.detach()[torch.from_numpy(variant == 0)]
         self.optimiser.step()
         return loss.item()
 

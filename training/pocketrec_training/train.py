@@ -34,6 +34,7 @@ from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, f
 from pocketrec_training.memory import keep_freed_memory
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
 from pocketrec_training.processes import Processes
+from pocketrec_training.refit import refit
 from pocketrec_training.request_texts import RequestTexts, title_fragments
 from pocketrec_training.scorer_cases import scorer_cases
 from pocketrec_training.scorer_training import Retriever, ScorerTrainingConfig, train_scorer
@@ -66,6 +67,9 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
     candidates: Annotated[int, Meta(ge=1)] = 50
     """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+    refit: Annotated[int, Meta(ge=0)] = 3
+    """Epochs on all that may be learnt from, validation's targets with it, once every choice is made; neighbours are
+    fitted anew on it too. With 0 validation is never learnt from."""
 
     def tower_for(self, dataset: Dataset) -> TowerConfig:
         """The tower's shape, with positions where the order of a history says something."""
@@ -129,14 +133,13 @@ def fit_model(
     source, fitted = _fit_sides(dataset, split, contexts, config, seed, checkpoint, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
-    neighbours, followers = choose_neighbours(
-        split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history
-    )
+    chosen = choose_neighbours(split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history)
+    neighbours, followers = (choice.weights for choice in chosen)
     retriever = Retriever(
         vectors=fitted.vectors,
         popularity=popularity,
-        neighbours=neighbours.weights,
-        followers=followers.weights,
+        neighbours=neighbours,
+        followers=followers,
         index=VectorIndex.exact_only(fitted.vectors),
         history=shape.history,
         count=config.candidates,
@@ -144,6 +147,16 @@ def fit_model(
     cases = split.validation.sample(config.scorer_training.cases, seed)
     groups = scorer_cases(fitted, cases, split.queries.validation, shape.history, seed)
     trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
+    validation = {
+        **_tower_quality(fitted, split.validation, contexts, shape.history),
+        **{f"{name}/ndcg@10": choice.ndcg for name, choice in zip(("neighbours", "followers"), chosen, strict=True)},
+        **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
+    }
+    if config.refit:
+        last, path = split.final(), None if checkpoint is None else checkpoint / "refit.pt"
+        said = Contexts.of(dataset, last, config.context)
+        fitted, neighbours, followers = refit(fitted, chosen, last, said, config.training, config.refit, seed, path)
+        popularity = last.popularity(len(dataset.items)).astype(np.int32)
     card = ModelCard(
         format=FORMAT,
         name=dataset.card.name,
@@ -158,18 +171,13 @@ def fit_model(
         slices=config.training.slices,
         scorer=config.scorer,
         candidates=config.candidates,
-        neighbour_decay=neighbours.weights.decay,
-        follower_decay=followers.weights.decay,
+        neighbour_decay=neighbours.decay,
+        follower_decay=followers.decay,
         split=split.name,
         dataset=dataset.card.name,
         dataset_digest=dataset_digest(dataset.card),
         seed=seed,
-        validation={
-            **_tower_quality(fitted, split.validation, contexts, shape.history),
-            "neighbours/ndcg@10": neighbours.ndcg,
-            "followers/ndcg@10": followers.ndcg,
-            **({} if trained.ndcg is None else {"ndcg@10": trained.ndcg}),
-        },
+        validation=validation,
         versions=installed_versions(),
     )
     return Model(
@@ -182,8 +190,8 @@ def fit_model(
         vectors=fitted.vectors,
         residual=fitted.residual,
         popularity=popularity,
-        neighbours=neighbours.weights,
-        followers=followers.weights,
+        neighbours=neighbours,
+        followers=followers,
         held_out=split.validation,
     )
 
@@ -226,6 +234,11 @@ def _fit_sides(
         )
     if learners < 2:
         _check_queries_teach(config)
+    if config.kind == "factorisation" and config.encoder.tune != "none":
+        raise ConfigError(
+            f"encoder.tune={config.encoder.tune} has nothing to learn by with kind=factorisation, which reads no text "
+            "while it learns: set kind=tower"
+        )
     folder = Path(config.encoder.folder) if config.encoder.folder else default_encoder()
     pooling = config.encoder.pooling or stated_pooling(folder)
     fragments = title_fragments(dataset.items, seed)

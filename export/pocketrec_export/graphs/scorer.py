@@ -8,7 +8,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from pocketrec.config import Config
-from pocketrec.features import FEATURES
+from pocketrec.features import FEATURES, KINDS
 
 Kind = Literal["dot", "bilinear", "mlp"]
 
@@ -46,10 +46,10 @@ class FeatureScale(nn.Module):
 
 
 class FeatureWeights(nn.Module):
-    """b.f, and where somebody asked, q.f on top.
+    """b.f; where somebody asked, q.f on top; and where items of the history may come again, r.f.
 
-    What a query adds is learnt by weights of its own: with a query the answer is nearly given away, and what histories
-    taught about trust must not suffer from it.
+    What such requests add is learnt by weights of their own: with a query the answer is nearly given away, what was
+    taken before is like the history as nothing else is, and what histories taught about trust must not suffer from it.
     """
 
     plain: Tensor
@@ -58,21 +58,22 @@ class FeatureWeights(nn.Module):
         super().__init__()
         self.scaled = FeatureScale()
         self.linear = nn.Linear(len(FEATURES), 1, bias=False)
-        self.asked = nn.Linear(len(FEATURES), 1)
-        self.register_buffer("plain", torch.tensor([0.0 if "query" in name else 1.0 for name in FEATURES]))
-        for weight in (self.linear.weight, self.asked.weight, self.asked.bias):
+        self.added = nn.Linear(len(FEATURES), len(KINDS))
+        of_request = {"query_similarity", *KINDS}
+        self.register_buffer("plain", torch.tensor([0.0 if name in of_request else 1.0 for name in FEATURES]))
+        for weight in (self.linear.weight, self.added.weight, self.added.bias):
             nn.init.zeros_(weight)
 
     def base(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled features without those of the query, and b.f [batch, count]."""
+        """Scaled features without those of the request, and b.f [batch, count]."""
         scaled: Tensor = self.scaled(features) * self.plain
         return scaled, self.linear(scaled)[:, :, 0]
 
-    def with_query(self, base: Tensor, features: Tensor) -> Tensor:
-        """A base score [batch, count], with q.f added where a query was given."""
-        given = features[:, :, FEATURES.index("query_given")]
-        asked: Tensor = self.asked(self.scaled(features))[:, :, 0]
-        return base + given * asked
+    def for_request(self, base: Tensor, features: Tensor) -> Tensor:
+        """A base score [batch, count], with q.f and r.f added where they are due."""
+        due = features[:, :, -len(KINDS) :]
+        added: Tensor = (due * self.added(self.scaled(features))).sum(dim=-1)
+        return base + added
 
 
 class DotScorer(nn.Module):
@@ -105,7 +106,7 @@ class BilinearScorer(nn.Module):
         forward = (self.left(user)[:, None] * self.right(candidates)).sum(dim=-1)
         backward = (self.right(user)[:, None] * self.left(candidates)).sum(dim=-1)
         _, linear = self.features.base(features)
-        return self.features.with_query(forward + backward + linear, features)
+        return self.features.for_request(forward + backward + linear, features)
 
     def forward(self, user: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Probabilities, float [batch, count]."""
@@ -130,7 +131,7 @@ class MlpScorer(nn.Module):
         # M (u * v) = (M u*) v: the user's part is multiplied once, not for each candidate.
         crossed = candidates @ (user[:, None] * (crossing * self.dim**0.5)).transpose(1, 2)
         hidden = torch.relu(crossed + F.linear(scaled, plain, self.hidden.bias))
-        return self.features.with_query(linear + self.out(hidden)[:, :, 0], features)
+        return self.features.for_request(linear + self.out(hidden)[:, :, 0], features)
 
 
 Scorer = DotScorer | BilinearScorer | MlpScorer

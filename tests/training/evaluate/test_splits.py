@@ -31,6 +31,7 @@ def test_last_is_test_and_last_but_one_is_validation():
     assert (lists(split.validation.histories), lists(split.validation.targets)) == ([[1, 2]], [[3]])
     assert (lists(split.test.histories), lists(split.test.targets)) == ([[1, 2, 3]], [[4]])
     assert split.test.users.tolist() == [0]
+    assert lists(split.before_test) == [[1, 2, 3], [5, 6]]
 
 
 @given(HISTORIES)
@@ -73,7 +74,8 @@ def test_nothing_learnt_is_newer_than_anything_tested(events):
         split = global_time(data, 0.3, 0.2)
     except DataError:
         return
-    newest = max(line[len(rows) - 1] for line, rows in zip(times, split.fit, strict=True) if len(rows))
+    newest = max(line[len(rows) - 1] for line, rows in zip(times, split.before_test, strict=True) if len(rows))
+    assert all(len(more) >= len(rows) for more, rows in zip(split.before_test, split.fit, strict=True))
     for user, history in zip(split.test.users, split.test.histories, strict=True):
         assert times[user][len(history)] > newest
     for history, targets in zip(split.test.histories, split.test.targets, strict=True):
@@ -156,7 +158,10 @@ def test_cold_items_are_learnt_from_by_nobody_and_stay_everywhere_else(items, se
     cold = set(np.flatnonzero(split.cold(items)))
     missing = set(whole.validation.users) - set(split.validation.users)
     assert all(set(cases[user][1]) <= cold for user in missing)
-    assert not cold & {row for rows in (*split.fit, *split.validation.targets) for row in rows}
+    assert not cold & {row for rows in (*split.fit, *split.validation.targets, *split.before_test) for row in rows}
+    assert np.array_equal(split.final().cold(items), split.cold(items))
+    for rows, all_rows in zip(split.before_test, whole.before_test, strict=True):
+        assert rows.tolist() == [row for row in all_rows if row not in cold]
     assert cold & {row for rows in split.test.targets for row in rows}
 
 

@@ -89,8 +89,8 @@ def _subjects(dataset: Dataset, model: Path | None, bundle: Path | None) -> Iter
         yield "tower", TowerRanker(loaded)
         for width in loaded.card.slices:
             yield f"tower-{width}", TowerRanker(loaded, width)
-        yield "neighbours", VoteRanker(loaded.neighbours, loaded.card.tower.history)
-        yield "followers", VoteRanker(loaded.followers, loaded.card.tower.history)
+        yield "neighbours", VoteRanker(loaded.neighbours)
+        yield "followers", VoteRanker(loaded.followers)
 
 
 def _searchers(dataset: Dataset, model: Path | None, bundle: Path | None) -> Iterator[tuple[str, Searcher]]:

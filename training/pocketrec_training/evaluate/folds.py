@@ -36,10 +36,11 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
         fit = list(whole)
         for user in held:
             fit[user] = whole[user][:0]
+        before_test = list(fit)
         for user in chosen:
             fit[user] = whole[user][:-1]
-        validation, test = last_of(whole, chosen), last_of(whole, np.sort(held))
-        splits.append(Split(f"fold {number} of {k}", fit, validation, test, QueryParts.of(dataset.queries)))
+        name, validation, test = f"fold {number} of {k}", last_of(whole, chosen), last_of(whole, np.sort(held))
+        splits.append(Split(name, fit, validation, test, before_test, QueryParts.of(dataset.queries)))
     return splits
 
 

@@ -80,6 +80,11 @@ class QueryParts:
         fit = [place for place in rest if words_of(queries.texts[place]) not in secret]
         return cls(every.chosen(fit), every.chosen(validation), test)
 
+    def final(self) -> "QueryParts":
+        """The same test after a last lesson: those that validated come last among those that are learnt from."""
+        texts, answers = self.fit.texts + self.validation.texts, self.fit.answers + self.validation.answers
+        return QueryParts(Asked(texts, answers), Asked([], []), self.test)
+
     def unlike(self, share: float = 0.5) -> NDArray[np.bool_]:
         """Test queries that no other query is like: none has `share` of the words that either has, [test]."""
         others = [words_of(text) for part in (self.fit, self.validation) for text in part.texts]

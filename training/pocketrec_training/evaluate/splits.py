@@ -28,18 +28,23 @@ class Split:
     """What models may learn from: item rows of each user of the data set, oldest first; may be empty."""
     validation: HeldOut
     test: HeldOut
+    before_test: list[Rows]
+    """What models may learn from when every choice is made: `fit`, and what validation asked for after it."""
     queries: QueryParts = field(default_factory=QueryParts.none)
     """Those that may be learnt from do so beside `fit`, whatever the cases are."""
 
+    def final(self) -> "Split":
+        """The same test after a last lesson: all of `before_test` is learnt from, and nothing is left to choose by."""
+        nobody = HeldOut(np.zeros(0, np.int32), [], [])
+        return Split(self.name, self.before_test, nobody, self.test, self.before_test, self.queries.final())
+
     def popularity(self, items: int) -> NDArray[np.int64]:
         """Interactions with each item that models may learn from, [items]."""
-        rows = np.concatenate([*self.fit, np.zeros(0, np.int32)])
-        return np.bincount(rows, minlength=items).astype(np.int64)
+        return _counts(self.fit, items)
 
     def cold(self, items: int) -> NDArray[np.bool_]:
-        """Items that nothing was learnt or chosen by: neither in `fit` nor a validation target or answer, [items]."""
-        unmet: NDArray[np.bool_] = self.popularity(items) == 0
-        unmet[np.concatenate([*self.validation.targets, np.zeros(0, np.int32)])] = False
+        """Items that nothing was learnt or chosen by before test: neither taken nor the answer to a query, [items]."""
+        unmet: NDArray[np.bool_] = _counts(self.before_test, items) == 0
         for part in (self.queries.fit, self.queries.validation):
             unmet[part.items()] = False
         return unmet
@@ -59,6 +64,7 @@ def leave_last_out(dataset: Dataset) -> Split:
         fit=[rows[:-2] if len(rows) >= 3 else rows for rows in whole],
         validation=last_of([rows[:-1] for rows in whole], users),
         test=last_of(whole, users),
+        before_test=[rows[:-1] if len(rows) >= 3 else rows for rows in whole],
         queries=QueryParts.of(dataset.queries),
     )
 
@@ -133,6 +139,7 @@ def cold_items(dataset: Dataset) -> Split:
         fit=[rows[~held[rows]] for rows in whole.fit],
         validation=whole.validation.chosen(np.array(kept, dtype=np.int64)),
         test=whole.test,
+        before_test=[rows[~for_test[rows]] for rows in whole.before_test],
         queries=whole.queries,
     )
 
@@ -149,7 +156,8 @@ def queries(dataset: Dataset) -> Split:
             f"data set {dataset.card.name} has {len(parts.fit)} queries to learn from and {len(parts.test)} to test, "
             "by column split of queries: use the split leave-last-out"
         )
-    return Split("queries", dataset.histories(), parts.validation.held_out(), parts.test.held_out(), parts)
+    whole = dataset.histories()
+    return Split("queries", whole, parts.validation.held_out(), parts.test.held_out(), whole, parts)
 
 
 SPLITS: dict[str, Callable[[Dataset], Split]] = {
@@ -215,16 +223,22 @@ def last_of(histories: list[Rows], users: NDArray[np.int32]) -> HeldOut:
     return HeldOut(users, [histories[u][:-1] for u in users], [histories[u][-1:] for u in users])
 
 
+def _counts(histories: Sequence[Rows], items: int) -> NDArray[np.int64]:
+    return np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items).astype(np.int64)
+
+
 def _cut(dataset: Dataset, name: str, places: Callable[[NDArray[np.int64]], Sequence[int]]) -> Split:
     """Cut each history at the places that its times give: where validation begins, where test does, where it ends."""
     times = np.split(dataset.times, dataset.offsets[1:-1])
-    fit, validation, test = [], _Cases(), _Cases()
+    fit, before_test, validation, test = [], [], _Cases(), _Cases()
     for user, (rows, when) in enumerate(zip(dataset.histories(), times, strict=True)):
         first, second, end = places(when)
         fit.append(rows[:first])
+        before_test.append(rows[:second])
         validation.add(user, rows[:first], rows[first:second])
         test.add(user, rows[:second], rows[second:end])
-    return Split(name, fit, validation.held_out(), test.held_out(), QueryParts.of(dataset.queries))
+    queries = QueryParts.of(dataset.queries)
+    return Split(name, fit, validation.held_out(), test.held_out(), before_test, queries)
 
 
 class _Cases:

@@ -20,10 +20,10 @@ from pocketrec_training.evaluate.splits import Split
 def fit_baselines(
     split: Split, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, seed: int = 0
 ) -> Iterator[tuple[str, Ranker]]:
-    """Fit every baseline on what models may learn from.
+    """Fit every baseline on all that models may learn from; they choose nothing, so they need no validation.
 
     Args:
-        split: Its `fit` is read, nothing else.
+        split: Its `before_test` is read, nothing else.
         texts: Text of each item.
         vectors: Unit vectors of the texts from a pretrained encoder; without them there is no `frozen-text`.
         seed: Of matrix factorisation, the only one that starts at random.
@@ -31,7 +31,8 @@ def fit_baselines(
     Yields:
         Names and rankers. EASE is left out where the catalogue is beyond its `MAX_ITEMS`.
     """
-    items, popularity = len(texts), split.popularity(len(texts))
+    split, items = split.final(), len(texts)
+    popularity = split.popularity(items)
     yield "popularity", Popularity.fit(split.fit, items)
     yield "item-knn", ItemKnn.fit(split.fit, items)
     if items <= MAX_ITEMS:
@@ -49,7 +50,7 @@ def fit_searchers(
     """Fit every baseline that answers queries; none has anything to learn from them.
 
     Args:
-        split: Its `fit` orders what TF-IDF finds no word in.
+        split: Its `before_test` orders what TF-IDF finds no word in.
         texts: Text of each item.
         read: Gives unit vectors of texts from a pretrained encoder.
 
@@ -57,5 +58,5 @@ def fit_searchers(
         Names and searchers.
     """
     yield "bm25", Bm25.fit(texts)
-    yield "tf-idf", TfIdf.fit(texts, split.popularity(len(texts)))
+    yield "tf-idf", TfIdf.fit(texts, split.final().popularity(len(texts)))
     yield "frozen-text", FrozenSearch(read(texts), read)
