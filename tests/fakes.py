@@ -35,6 +35,7 @@ THINGS = ("cup", "lamp", "chair", "rug")
 WORDS = (*COLOURS, *THINGS)
 DIM = len(WORDS)
 HISTORY, CANDIDATES, DECAY, M = 6, 5, 0.5, 4
+NEWCOMER_LENGTH = 0.9
 
 
 def shop_items(count=16):
@@ -65,7 +66,7 @@ def text_vector(text):
 def newcomer(text, folder):
     """Where a bundle places a new item: at its text, drawn towards known items."""
     known = np.load(folder / "popularity.npy") > 0
-    return settled(text_vector(text)[None], np.load(folder / "vectors.npy"), known)[0]
+    return settled(text_vector(text)[None], np.load(folder / "vectors.npy"), known, NEWCOMER_LENGTH)[0]
 
 
 def make_bundle(folder, items=None, vectors=None, walk=False, weights=None, words=WORDS):
@@ -112,6 +113,7 @@ def seal(folder, items, walk=False, per_item=1, template=None):
         items=items,
         dim=DIM,
         history=HISTORY,
+        newcomer_length=NEWCOMER_LENGTH,
         candidates=CANDIDATES,
         encoder=EncoderFacts(name="words", max_tokens=4, template=template, template_digest=template.digest),
         graphs=facts,

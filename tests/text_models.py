@@ -85,8 +85,8 @@ class Shape:
     tokenizer: Any
     pooling: str = "mean"
 
-    def write(self, folder, seed=0, **changes):
-        """A folder as `save_pretrained` writes it, with tokenizer.json."""
+    def write(self, folder, seed=0, noise=0.05, **changes):
+        """A folder as `save_pretrained` writes it, with tokenizer.json; the more noise, the more a layer does."""
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer = self.tokenizer()
         tokenizer.save(str(folder / "tokenizer.json"))
@@ -96,7 +96,7 @@ class Shape:
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 # Trained weights are larger than fresh ones, and no bias or norm is just 0 or 1.
-                weight.add_(torch.randn_like(weight) * (0.1 if weight.ndim < 2 or "embedding" in name else 0.05))
+                weight.add_(torch.randn_like(weight) * (0.1 if weight.ndim < 2 or "embedding" in name else noise))
         model.save_pretrained(folder)
         return folder
 

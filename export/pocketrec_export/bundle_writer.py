@@ -74,6 +74,7 @@ def write_bundle(
         items=len(model.items),
         dim=card.dim,
         history=card.tower.history,
+        newcomer_length=card.newcomer_length,
         candidates=card.candidates,
         encoder=EncoderFacts(
             name=card.encoder,

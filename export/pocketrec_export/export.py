@@ -202,7 +202,7 @@ def _indexes(
                 [model.card.template.render(model.items[row]) for row in cold], model.card.dim
             )
             known = model.popularity > 0
-            vectors[~known] = settled(vectors[~known], vectors, known)
+            vectors[~known] = settled(vectors[~known], vectors, known, model.card.newcomer_length)
         elif indexes:
             indexes[precision] = next(iter(indexes.values()))
             continue

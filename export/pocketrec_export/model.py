@@ -68,6 +68,8 @@ class ModelCard(Config, frozen=True, kw_only=True):
     """Shorter lengths at which vectors rank too, cut off at the end."""
     scorer: ScorerConfig
     candidates: Annotated[int, msgspec.Meta(ge=1)]
+    newcomer_length: float
+    """Of the vectors of items that nobody has taken yet."""
     neighbour_decay: float
     follower_decay: float
     split: str

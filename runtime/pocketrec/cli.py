@@ -34,6 +34,12 @@ COMMANDS = {
     "tune": _Entry(
         "pocketrec_training.commands.tune", "search for the settings that rank best", "tune", (*_TRAINING, "optuna")
     ),
+    "distil": _Entry(
+        "pocketrec_training.commands.distil",
+        "put a small encoder in a model's large one's place",
+        "training",
+        _TRAINING,
+    ),
     "export": _Entry(
         "pocketrec_export.commands.export",
         "export a model to an int8 bundle",

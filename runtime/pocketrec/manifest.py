@@ -84,6 +84,8 @@ class Manifest(Config, frozen=True, kw_only=True):
     """Newest items of a history that the user tower reads."""
     candidates: Annotated[int, msgspec.Meta(ge=1)]
     """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+    newcomer_length: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    """Length of the vectors of items that nobody has taken yet; all others have length 1."""
     encoder: EncoderFacts
     graphs: dict[str, GraphFacts]
     """By role: `encoder`, `user`, `scorer`."""

@@ -18,13 +18,21 @@ _TEMPERATURE = 0.2
 _CHUNK = 1024
 
 
-def settled(read: Floats, vectors: Floats, known: NDArray[np.bool_], rows: NDArray[np.int64] | None = None) -> Floats:
-    """Unit vectors of newcomers, float32 [newcomers, dim].
+def settled(
+    read: Floats,
+    vectors: Floats,
+    known: NDArray[np.bool_],
+    length: float = 1.0,
+    rows: NDArray[np.int64] | None = None,
+) -> Floats:
+    """Vectors of newcomers, float32 [newcomers, dim].
 
     Args:
         read: Vectors of their texts [newcomers, dim].
         vectors: All items' vectors [items, dim].
         known: Which of those somebody took [items]; with none, newcomers stay at their texts.
+        length: Of the vectors. A mean of others lies nearer to everybody than one of them: at unit length newcomers
+            would crowd out what is known.
         rows: Their own among `vectors` [newcomers], if they stand there: nobody draws himself.
 
     Example:
@@ -37,10 +45,10 @@ def settled(read: Floats, vectors: Floats, known: NDArray[np.bool_], rows: NDArr
     if near < 1:
         return read
     parts = [
-        _settled(read[part], vectors, known, None if rows is None else rows[part], near)
+        length * _settled(read[part], vectors, known, None if rows is None else rows[part], near)
         for part in (slice(start, start + _CHUNK) for start in range(0, len(read), _CHUNK))
     ]
-    return np.concatenate([*parts, read[:0]])
+    return np.concatenate([*parts, read[:0]]).astype(np.float32)
 
 
 def _settled(

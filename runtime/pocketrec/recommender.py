@@ -410,7 +410,7 @@ def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
             vectors[place] = bundle.index.vectors[row]
         else:
             read = bundle.encoder.encode_one(text)
-            vectors[place] = settled(read[None], bundle.index.vectors, known)[0]
+            vectors[place] = settled(read[None], bundle.index.vectors, known, bundle.manifest.newcomer_length)[0]
     return vectors
 
 

@@ -21,7 +21,17 @@ def test_newcomers_are_unit_vectors_and_each_stands_alone(read, known):
     read = unit(read)
     placed = settled(read, ITEMS, known)
     assert np.allclose(np.linalg.norm(placed, axis=1), 1, atol=1e-5)
+    assert np.allclose(settled(read, ITEMS, known, 0.5), placed * (0.5 if known.any() else 1), atol=1e-6)
     assert np.allclose(placed[1:2], settled(read[1:2], ITEMS, known), atol=1e-5)
+
+
+def test_nobody_draws_himself():
+    known = np.ones(40, np.bool_)
+    others = known.copy()
+    others[7] = False
+    alone = settled(ITEMS[7:8], ITEMS, others)
+    assert np.allclose(settled(ITEMS[6:9], ITEMS, known, rows=np.array([6, 7, 8]))[1:2], alone, atol=1e-6)
+    assert not np.allclose(settled(ITEMS[7:8], ITEMS, known), alone, atol=1e-3)
 
 
 def test_with_nobody_known_a_newcomer_is_its_text():

@@ -8,7 +8,8 @@ from fakes import neighbours_of, random_vectors, ring
 from pocketrec.features import FEATURES, KINDS
 from pocketrec.index import VectorIndex
 from pocketrec_export.graphs.scorer import ScorerConfig
-from pocketrec_training.scorer_training import Cases, Retriever, ScorerTrainingConfig, train_scorer
+from pocketrec_training.candidate_lists import Cases, Retriever
+from pocketrec_training.scorer_training import ScorerTrainingConfig, train_scorer
 
 ITEMS, USERS = 60, 120
 CONFIG = ScorerTrainingConfig(batch=32)
@@ -42,8 +43,8 @@ def test_the_source_that_knows_is_trusted(kind, source):
     vectors, histories = users(1)
     targets = [(rows[-1:] + 1) % ITEMS for rows in histories]  # what the newest item votes for
     tables = {"neighbours": SILENT, "followers": SILENT, source: ring(ITEMS)}
-    cases = [Cases(vectors, histories, targets)]
-    trained = train_scorer(retriever(**tables), cases, ScorerConfig(kind=kind), CONFIG, seed=0)
+    cases = [(retriever(**tables), Cases(vectors, histories, targets))]
+    trained = train_scorer(cases, ScorerConfig(kind=kind), CONFIG, seed=0)
     assert trained.ndcg > 0.95
     weights = trained.scorer.features.linear.weight.abs()[0]
     assert weights.argmax() in (FEATURES.index(source), FEATURES.index(f"last_{source}"))
@@ -56,7 +57,7 @@ def test_queries_leave_what_histories_taught_as_it_is():
     other = [np.array([(7 * i) % ITEMS], np.int32) for i in range(USERS)]
     asked = Cases(vectors, histories, other, queries=VECTORS[np.concatenate(other)])
     source = retriever(ring(ITEMS), SILENT)
-    both = train_scorer(source, [plain, asked], ScorerConfig(), CONFIG, seed=0)
+    both = train_scorer([(source, plain), (source, asked)], ScorerConfig(), CONFIG, seed=0)
     assert both.ndcg > 0.95
 
     def best(cases):
@@ -81,7 +82,7 @@ def test_queries_alone_teach_what_they_add_to_the_tower():
     nothing = [np.zeros(0, np.int32)] * USERS
     asked = Cases(vectors, nothing, wanted, queries=VECTORS[np.concatenate(wanted)])
     source = retriever(SILENT, SILENT)
-    trained = train_scorer(source, [asked], ScorerConfig(), CONFIG, seed=0)
+    trained = train_scorer([(source, asked)], ScorerConfig(), CONFIG, seed=0)
     found = np.mean([target[0] in rows for (rows, _), target in zip(source.lists(asked), wanted, strict=True)])
     assert trained.ndcg > 0.8 * found  # user vectors say nothing, so many targets are no candidates
     features = trained.scorer.features
@@ -100,7 +101,8 @@ def test_where_nothing_comes_twice_the_history_sinks_only_if_it_may_come():
         votes[np.arange(ITEMS), (np.arange(ITEMS) + step) % ITEMS] = weight
     source = retriever(neighbours_of(votes), SILENT)
     free = Cases(vectors, again, targets, allow_seen=True)
-    trained = train_scorer(source, [Cases(vectors, again, targets), free], ScorerConfig(), CONFIG, seed=0)
+    plain = Cases(vectors, again, targets)
+    trained = train_scorer([(source, plain), (source, free)], ScorerConfig(), CONFIG, seed=0)
 
     def share_of_histories(told):
         """How often the best candidate is of the history, with the scorer told or not that it may be."""
@@ -122,9 +124,9 @@ def test_where_nothing_comes_twice_the_history_sinks_only_if_it_may_come():
 def test_a_source_that_ranks_better_than_what_was_learnt_is_trusted_alone():
     vectors, histories = users(1)
     targets = [(rows[-1:] + 1) % ITEMS for rows in histories]
-    hasty = ScorerTrainingConfig(batch=32, epochs=1, rate=1e-9)
+    wild = ScorerTrainingConfig(batch=32, epochs=2, rate=100.0)
     source = retriever(ring(ITEMS), SILENT)
-    trained = train_scorer(source, [Cases(vectors, histories, targets)], ScorerConfig(), hasty, seed=0)
+    trained = train_scorer([(source, Cases(vectors, histories, targets))], ScorerConfig(), wild, seed=0)
     assert trained.ndcg > 0.95
     (trusted,) = trained.scorer.features.linear.weight[0].nonzero()[:, 0]
     assert FEATURES[trusted] == "neighbours"
@@ -134,7 +136,7 @@ def test_a_source_that_ranks_better_than_what_was_learnt_is_trusted_alone():
 def test_with_too_few_users_the_tower_decides():
     vectors, histories = users(1)
     few = Cases(vectors[:20], histories[:20], [rows[:1] for rows in histories[:20]])
-    trained = train_scorer(retriever(SILENT, SILENT), [few], ScorerConfig(), CONFIG, seed=0)
+    trained = train_scorer([(retriever(SILENT, SILENT), few)], ScorerConfig(), CONFIG, seed=0)
     assert trained.ndcg is None
     user, candidates = torch.from_numpy(vectors[:1]), torch.from_numpy(VECTORS[None])
     features = torch.zeros(1, ITEMS, len(FEATURES))
@@ -144,7 +146,8 @@ def test_with_too_few_users_the_tower_decides():
 
 def test_a_seed_fixes_the_scorer():
     vectors, histories = users(1)
-    cases = [Cases(vectors, histories, [(rows[-1:] + 1) % ITEMS for rows in histories])]
-    first, again = (train_scorer(retriever(ring(ITEMS), SILENT), cases, ScorerConfig(), CONFIG, 3) for _ in range(2))
+    cases = Cases(vectors, histories, [(rows[-1:] + 1) % ITEMS for rows in histories])
+    asked = [(retriever(ring(ITEMS), SILENT), cases)]
+    first, again = (train_scorer(asked, ScorerConfig(), CONFIG, 3) for _ in range(2))
     for left, right in zip(first.scorer.parameters(), again.scorer.parameters(), strict=True):
         assert left.equal(right)

@@ -23,9 +23,14 @@ from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.factorisation import FactorisationConfig, fit_factors
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.lessons import Lessons
+from pocketrec_training.newcomer_length import fair_length
 from pocketrec_training.request_texts import RequestTexts, RequestVectors
 from pocketrec_training.text_vectors import encode_texts, text_vectors
+from pocketrec_training.tower_ranking import user_vectors
 from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
+
+_MEASURED = 1000
+"""Validation users by whom the length of newcomers is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Fitted:
     """Vectors of the items' texts, before the projection [items, width]."""
     requests: RequestVectors
     """As the language model reads them now."""
+    newcomer_length: float
+    """Of the vectors of items that nobody took."""
 
     def projected(self, text_vectors: Tensor) -> Tensor:
         """Unit vectors of texts in the space of items, float [texts, dim]."""
@@ -139,7 +146,7 @@ def fit_tower(
             table.text_vectors.copy_(
                 torch.from_numpy(encode_texts(source.texts, tuned, source.folder, reading.max_tokens, "Reading items"))
             )
-    return _fitted(text_model, table, tower, requests, split)
+    return _fitted(text_model, table, tower, requests, split, _fair_length(table, tower, split, seed))
 
 
 def refit_tower(
@@ -162,19 +169,32 @@ def refit_tower(
     table.residual.requires_grad_(training.residual)
     lessons = Lessons.of(split, contexts, fitted.requests.final())
     train_tower(table, fitted.user, lessons, training, seed, checkpoint=checkpoint)
-    return _fitted(fitted.text_model, table, fitted.user, fitted.requests, split)
+    return _fitted(fitted.text_model, table, fitted.user, fitted.requests, split, fitted.newcomer_length)
+
+
+def _measured(split: Split, seed: int) -> list[NDArray[np.int32]]:
+    """Histories of some validation users; queries have none."""
+    return [rows for rows in split.validation.sample(_MEASURED, seed).histories if len(rows)]
+
+
+@torch.no_grad()
+def _fair_length(table: ItemTable, tower: UserTower, split: Split, seed: int) -> float:
+    histories = _measured(split, seed)
+    users = user_vectors(tower, table(), histories, tower.history).numpy()
+    known = split.popularity(len(table.residual)) > 0
+    return fair_length(users, histories, table().numpy(), table.read(table.text_vectors).numpy(), known, seed)
 
 
 @torch.no_grad()
 def _fitted(
-    text_model: TextModel, table: ItemTable, tower: UserTower, requests: RequestVectors, split: Split
+    text_model: TextModel, table: ItemTable, tower: UserTower, requests: RequestVectors, split: Split, length: float
 ) -> Fitted:
     """What training leaves, with those items settled that nobody took."""
     known = split.popularity(len(table.residual)) > 0
     vectors = table().numpy()
-    vectors[~known] = settled(vectors[~known], vectors, known)
+    vectors[~known] = settled(vectors[~known], vectors, known, length)
     residual, read = table.residual.detach().numpy(), table.text_vectors.numpy()
-    return Fitted(text_model, table.projection, tower, vectors, residual, read, requests)
+    return Fitted(text_model, table.projection, tower, vectors, residual, read, requests, length)
 
 
 def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) -> Fitted:
@@ -193,10 +213,13 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
         read = F.normalize(projection(items), dim=-1)
     placed = torch.where(cold[:, None], read, unit)
     residual, vectors, known = (placed - read).numpy(), placed.numpy(), ~cold.numpy()
-    vectors[~known] = settled(vectors[~known], vectors, known)
+    histories = _measured(split, seed)
+    users = user_vectors(tower, placed, histories, max(map(len, histories), default=1)).numpy()
+    length = fair_length(users, histories, vectors, read.numpy(), known, seed)
+    vectors[~known] = settled(vectors[~known], vectors, known, length)
     text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
     requests = source.request_vectors(config.encoder.max_tokens)
-    return Fitted(text_model, projection, tower, vectors, residual, items.numpy(), requests)
+    return Fitted(text_model, projection, tower, vectors, residual, items.numpy(), requests, length)
 
 
 def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:

@@ -1,4 +1,4 @@
-"""What the scorer learns from: requests of validation users of every kind."""
+"""What the scorer learns from: requests of validation users of every kind, and of a catalogue with newcomers."""
 
 from dataclasses import replace
 
@@ -6,39 +6,55 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pocketrec.index import VectorIndex
+from pocketrec.newcomers import settled
+from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
+from pocketrec_training.candidate_lists import Cases, Retriever
 from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
 from pocketrec_training.request_texts import FRAGMENTS
-from pocketrec_training.scorer_training import Cases
 from pocketrec_training.tower_ranking import user_vectors
+
+_NEW = 0.1
+"""Share of the known items that play newcomers."""
 
 
 @torch.inference_mode()
-def scorer_cases(fitted: Fitted, cases: HeldOut, asked: Asked, history: int, seed: int) -> list[Cases]:
-    """Validation users in three kinds of request, and the queries that validate.
+def scorer_cases(
+    fitted: Fitted, retriever: Retriever, cases: HeldOut, asked: Asked, seed: int
+) -> list[tuple[Retriever, Cases]]:
+    """Validation users in four kinds of request, and the queries that validate.
 
-    Users as they are; with a query for their target and a part of their history; and where all items may come.
+    Users as they are; where some items are new; with a query; and where what they took may come again.
 
     Args:
         fitted: Items, tower and what the language model says of requests.
+        retriever: Source of candidates and features.
         cases: Validation users, or queries.
         asked: The queries that validate.
-        history: Newest items that the tower reads.
-        seed: Of queries and of what is left of histories.
+        seed: Of newcomers, of queries and of what is left of histories beside them.
     """
-    groups = []
+    groups, history = [], retriever.history
     if cases.queries is None:
-        plain = _plain(fitted, cases, history)
-        groups += [plain, _with_titles(fitted, cases, history, seed), replace(plain, allow_seen=True)]
+        new, plain = with_newcomers(fitted, retriever, seed), _plain(fitted.user, retriever, cases)
+        groups = [
+            (retriever, plain),
+            (new, _plain(fitted.user, new, cases)),
+            (retriever, _with_titles(fitted, cases, history, seed)),
+            (retriever, replace(plain, allow_seen=True)),
+        ]
     if cases.queries is not None or len(asked):
-        groups.append(_typed(fitted, asked.held_out(), fitted.requests.held_out, history))
+        groups.append((retriever, _typed(fitted, asked.held_out(), fitted.requests.held_out, history)))
     return groups
 
 
-def _plain(fitted: Fitted, cases: HeldOut, history: int) -> Cases:
-    users = user_vectors(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, history)
-    return Cases(users.numpy(), cases.histories, cases.targets)
+def _plain(user: UserTower | FactorisationTower, retriever: Retriever, cases: HeldOut) -> Cases:
+    vectors = torch.from_numpy(retriever.vectors)
+    return Cases(
+        user_vectors(user, vectors, cases.histories, retriever.history).numpy(), cases.histories, cases.targets
+    )
 
 
 def _with_titles(fitted: Fitted, cases: HeldOut, history: int, seed: int) -> Cases:
@@ -56,3 +72,26 @@ def _typed(fitted: Fitted, cases: HeldOut, texts: Tensor, history: int) -> Cases
     queries = fitted.projected(texts)
     users = user_vectors(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, history, queries)
     return Cases(users.numpy(), cases.histories, cases.targets, queries.numpy())
+
+
+@torch.inference_mode()
+def with_newcomers(fitted: Fitted, retriever: Retriever, seed: int) -> Retriever:
+    """A catalogue in which nobody has taken a tenth of the known items yet, as after a delivery of new ones.
+
+    Few data sets have enough new items for the scorer to learn what a newcomer's likeness is worth.
+    """
+    known = retriever.popularity > 0
+    rows = np.flatnonzero(known)
+    playing = np.zeros_like(known)
+    playing[np.random.default_rng(seed).permutation(rows)[: round(_NEW * len(rows))]] = True
+    read = fitted.projected(torch.from_numpy(fitted.read)).numpy()
+    vectors = fitted.vectors.copy()
+    vectors[playing] = settled(read[playing], fitted.vectors, known & ~playing, fitted.newcomer_length)
+    return replace(
+        retriever,
+        vectors=vectors,
+        popularity=np.where(playing, 0, retriever.popularity).astype(np.int32),
+        neighbours=retriever.neighbours.without(playing),
+        followers=retriever.followers.without(playing),
+        index=VectorIndex.exact_only(vectors),
+    )

@@ -127,11 +127,14 @@ def layers_of(transformer: nn.Module) -> nn.ModuleList:
     Raises:
         ConfigError: They can't be told from its modules.
     """
-    depth = _config(transformer).num_hidden_layers
+    depth = getattr(_config(transformer), "num_hidden_layers", 0)
     for module in transformer.modules():  # outer modules come first
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
+        if depth and isinstance(module, nn.ModuleList) and len(module) == depth:
             return module
-    raise ConfigError(f"{type(transformer).__name__} has no list of {depth} layers: tune lora or all instead of top:N")
+    raise ConfigError(
+        f"{type(transformer).__name__} has no list of layers to choose from: encoder.tune takes lora or all, "
+        "distil takes --size nano"
+    )
 
 
 class _Bottom:

@@ -205,8 +205,8 @@ class _Run:
         if not lessons.cases:
             return 0.0
         vectors = table().numpy()
-        vectors[~taken] = settled(vectors[~taken], vectors, taken)
-        ranked = vectors
+        # How long newcomers' vectors are is chosen later: none is ranked here. Where nobody took anything, none is one.
+        ranked = vectors * taken[:, None] if taken.any() else vectors
         if newcomers:
             read = table(torch.zeros_like(self.taken)).numpy()
             ranked = settled(read, vectors, taken, rows=np.arange(len(read)))

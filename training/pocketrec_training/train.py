@@ -25,6 +25,7 @@ from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
 from pocketrec_export.rankings import ndcg
+from pocketrec_training.candidate_lists import Retriever
 from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.encoder_tuning import EncoderConfig
@@ -37,7 +38,7 @@ from pocketrec_training.processes import Processes
 from pocketrec_training.refit import refit
 from pocketrec_training.request_texts import RequestTexts, title_fragments
 from pocketrec_training.scorer_cases import scorer_cases
-from pocketrec_training.scorer_training import Retriever, ScorerTrainingConfig, train_scorer
+from pocketrec_training.scorer_training import ScorerTrainingConfig, train_scorer
 from pocketrec_training.text_vectors import default_encoder
 from pocketrec_training.tower_ranking import rank_by_tower
 from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, go_on
@@ -145,8 +146,8 @@ def fit_model(
         count=config.candidates,
     )
     cases = split.validation.sample(config.scorer_training.cases, seed)
-    groups = scorer_cases(fitted, cases, split.queries.validation, shape.history, seed)
-    trained = train_scorer(retriever, groups, config.scorer, config.scorer_training, seed)
+    groups = scorer_cases(fitted, retriever, cases, split.queries.validation, seed)
+    trained = train_scorer(groups, config.scorer, config.scorer_training, seed)
     validation = {
         **_tower_quality(fitted, split.validation, contexts, shape.history),
         **{f"{name}/ndcg@10": choice.ndcg for name, choice in zip(("neighbours", "followers"), chosen, strict=True)},
@@ -171,6 +172,7 @@ def fit_model(
         slices=config.training.slices,
         scorer=config.scorer,
         candidates=config.candidates,
+        newcomer_length=fitted.newcomer_length,
         neighbour_decay=neighbours.decay,
         follower_decay=followers.decay,
         split=split.name,

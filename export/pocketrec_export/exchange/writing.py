@@ -22,6 +22,7 @@ from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec_export.exchange.modules import FOLDER, MODULES
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.pretrained import Pooling
+from pocketrec_export.graphs.static import StaticEmbedding
 from pocketrec_export.model import Model
 
 _MODES: dict[Pooling, str] = {
@@ -46,11 +47,13 @@ def export_encoder(model: Path, out: Path) -> Model:
         The model.
 
     Raises:
-        ModelError: The model can't be read, or its tokenizer has no token to pad with.
+        ModelError: The model can't be read, its encoder is static, or its tokenizer has no token to pad with.
         DataError: Something else lies at `out`.
     """
     check_replaceable(out, MODULES, FOLDER)
     loaded = Model.load(model)
+    if isinstance(loaded.encoder.text_model.transformer, StaticEmbedding):
+        raise ModelError(f"{model} has a static encoder, which sentence-transformers can't open: export its teacher")
     tokenizer = Tokenizer.from_file(str(loaded.encoder_folder / "tokenizer.json"))
     with staged_folder(out) as aside:
         write_text_model(aside, loaded.encoder.text_model, tokenizer, loaded.card.max_tokens, loaded.encoder.projection)

@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from pocketrec.errors import ModelError
+from pocketrec_export.graphs import static  # noqa: F401  # makes its kind known to transformers
 
 Pooling = Literal["mean", "first", "last"]
 """How token states become one vector: their mean, the first ("CLS"), or the last."""
@@ -102,7 +103,7 @@ def stated_pooling(folder: Path) -> Pooling:
     if len(asked) != 1 or asked[0] not in _POOLINGS:
         raise ModelError(
             f"{stated} asks for pooling {' + '.join(map(str, asked)) or 'none'}: supported are one of "
-            f"{', '.join(_POOLINGS)}; name it with --set pooling=mean, first or last"
+            f"{', '.join(_POOLINGS)}; name it with --set encoder.pooling=mean, first or last"
         )
     return _POOLINGS[asked[0]]
 

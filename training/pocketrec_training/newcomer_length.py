@@ -1,0 +1,65 @@
+"""How long the vectors of newcomers are: so long that people meet as many of them as there are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pocketrec.newcomers import settled
+from pocketrec_training.sequences import Rows
+
+Floats = NDArray[np.float32]
+
+_PRETENDING = 0.1
+"""Share of the known items that play newcomers."""
+_SEEN = 10
+_STEPS = 12
+"""Halvings: the length is found to a thousandth."""
+
+
+def fair_length(
+    users: Floats, histories: Sequence[Rows], vectors: Floats, read: Floats, known: NDArray[np.bool_], seed: int
+) -> float:
+    """Length at which newcomers' share of people's best ten is their share of the items.
+
+    Some known items play newcomers: they are placed by their texts among the others, as `settled` does. The longer
+    their vectors, the more of them are met.
+
+    Args:
+        users: User vectors [users, dim].
+        histories: Of the same users, which are not met again.
+        vectors: All items' vectors [items, dim].
+        read: Vectors of their texts alone [items, dim].
+        known: Items that somebody took [items].
+        seed: Of who plays.
+
+    Returns:
+        0 < length <= 1; 1 if there is nothing to measure by.
+    """
+    rows = np.flatnonzero(known)
+    count = round(_PRETENDING * len(rows))
+    if not count or not len(users):
+        return 1.0
+    playing = np.random.default_rng(seed).permutation(rows)[:count]
+    others = known.copy()
+    others[playing] = False
+    theirs = users @ settled(read[playing], vectors, others).T
+    rest = users @ vectors[others].T
+    place = np.full(len(known), -1)
+    place[others] = np.arange(len(rest[0]))
+    new = np.full(len(known), -1)
+    new[playing] = np.arange(count)
+    for line, history in enumerate(histories):
+        for scores, at in ((rest, place), (theirs, new)):
+            met = at[history]
+            scores[line, met[met >= 0]] = -np.inf
+    best = torch.from_numpy(rest).topk(min(_SEEN, rest.shape[1]), dim=1).values
+    low, high = 0.0, 1.0
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        mine = torch.from_numpy(middle * theirs).topk(min(_SEEN, count), dim=1).values
+        least = torch.cat([best, mine], dim=1).topk(_SEEN, dim=1).values[:, -1:]
+        share = float((mine >= least).sum() / (_SEEN * len(users)))
+        low, high = (low, middle) if share > _PRETENDING else (middle, high)
+    return round(high, 3)
