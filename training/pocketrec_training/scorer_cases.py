@@ -23,7 +23,7 @@ _NEW = 0.1
 
 @torch.inference_mode()
 def scorer_cases(
-    fitted: Fitted, retriever: Retriever, cases: HeldOut, asked: Asked, seed: int
+    fitted: Fitted, retriever: Retriever, cases: HeldOut, asked: Asked, again: int, seed: int
 ) -> list[tuple[Retriever, Cases]]:
     """Validation users in four kinds of request, and the queries that validate.
 
@@ -32,18 +32,20 @@ def scorer_cases(
     Args:
         fitted: Items, tower and what the language model says of requests.
         retriever: Source of candidates and features.
-        cases: Validation users, or queries.
+        cases: Validation users in random order, or queries.
         asked: The queries that validate.
+        again: Most users for each kind of request but the first.
         seed: Of newcomers, of queries and of what is left of histories beside them.
     """
     groups, history = [], retriever.history
     if cases.queries is None:
-        new, plain = with_newcomers(fitted, retriever, seed), _plain(fitted.user, retriever, cases)
+        # The first, so that a case has the same place in every group, and the same fold.
+        some, new = cases.chosen(np.arange(min(again, len(cases)))), with_newcomers(fitted, retriever, seed)
         groups = [
-            (retriever, plain),
-            (new, _plain(fitted.user, new, cases)),
-            (retriever, _with_titles(fitted, cases, history, seed)),
-            (retriever, replace(plain, allow_seen=True)),
+            (retriever, _plain(fitted.user, retriever, cases)),
+            (new, _plain(fitted.user, new, some)),
+            (retriever, _with_titles(fitted, some, history, seed)),
+            (retriever, replace(_plain(fitted.user, retriever, some), allow_seen=True)),
         ]
     if cases.queries is not None or len(asked):
         groups.append((retriever, _typed(fitted, asked.held_out(), fitted.requests.held_out, history)))

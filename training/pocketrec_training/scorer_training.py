@@ -23,8 +23,10 @@ SOURCES = ("tower", "neighbours", "followers")
 class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """How the scorer is trained."""
 
-    cases: Annotated[int, Meta(ge=1)] = 10_000
-    """Most validation users that are learnt from, and as many again with queries."""
+    cases: Annotated[int, Meta(ge=1)] = 6000
+    """Most validation users that are learnt from."""
+    again: Annotated[int, Meta(ge=1)] = 2000
+    """Most of them that are learnt from once more as each other kind of request."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
     rate: Annotated[float, Meta(gt=0)] = 2e-3

@@ -12,7 +12,7 @@ where g_j is column j of G. Coordinate descent takes one weight after the other 
 
 Many columns take their steps together. Each is given the items that would lower its loss most by themselves, as the
 paper's fsSLIM gives each its most similar ones; where G has no negative entry, an item with g_ij <= l1 has no weight
-at all. 12,101 items and 22,363 users take 44 s on one core, as long as EASE takes (docs/decisions/0018).
+at all. 12,101 items and 22,363 users take 44 s on one core, as long as EASE takes (docs/decisions/0019).
 """
 
 import numpy as np

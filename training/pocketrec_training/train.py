@@ -145,8 +145,9 @@ def fit_model(
         history=shape.history,
         count=config.candidates,
     )
-    cases = split.validation.sample(config.scorer_training.cases, seed)
-    groups = scorer_cases(fitted, retriever, cases, split.queries.validation, seed)
+    mixed = np.random.default_rng(seed).permutation(len(split.validation))
+    cases = split.validation.chosen(mixed[: config.scorer_training.cases])
+    groups = scorer_cases(fitted, retriever, cases, split.queries.validation, config.scorer_training.again, seed)
     trained = train_scorer(groups, config.scorer, config.scorer_training, seed)
     validation = {
         **_tower_quality(fitted, split.validation, contexts, shape.history),
