@@ -56,18 +56,6 @@ class Neighbours:
         indptr, rows, weights = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in names)
         return cls(indptr, rows, weights, decay)
 
-    def without(self, gone: NDArray[np.bool_]) -> "Neighbours":
-        """The same, but some items neither vote nor are voted for.
-
-        Args:
-            gone: Mask of those items.
-        """
-        voters = np.repeat(np.arange(len(self)), np.diff(self.indptr))
-        kept = ~(gone[self.rows] | gone[voters])
-        lengths = np.bincount(voters[kept], minlength=len(self))
-        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return Neighbours(indptr, self.rows[kept], self.weights[kept], self.decay)
-
     def save(self, folder: Path) -> None:
         """Write the arrays as `.npy` files."""
         folder.mkdir(parents=True, exist_ok=True)

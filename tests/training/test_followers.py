@@ -45,7 +45,7 @@ def test_weights_are_those_of_the_regression(seed, past, ahead, chunk):
     config = FollowerConfig(decay=0.7, ahead=ahead, regularisation=2.0, per_item=7, **NO_TEXT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pocketrec_training.followers._CHUNK", chunk)
-        found = fit_followers(histories, ["x"] * 8, past, config)
+        found = fit_followers(histories, ["x"] * 8, np.eye(8, dtype=np.float32), past, config)
     assert found.decay == 0.7
     np.testing.assert_allclose(spread(found, 8), regression(histories, 8, past, config), atol=1e-5)
 
@@ -56,7 +56,7 @@ def test_a_second_part_follows_the_first_and_not_the_other_way(max_items):
     noise = [random.permutation(np.arange(2, 10)) for _ in range(200)]
     histories = [np.insert(rows, 4, [0, 1]).astype(np.int32) for rows in noise]  # 1 comes right after 0, always
     config = FollowerConfig(ahead=1, regularisation=10.0, per_item=9, max_items=max_items, **NO_TEXT)
-    weights = spread(fit_followers(histories, ["x"] * 10, 5, config), 10)
+    weights = spread(fit_followers(histories, ["x"] * 10, np.eye(10, dtype=np.float32), 5, config), 10)
     assert weights[0].argmax() == 1
     assert weights[0, 1] > 5 * weights[1, 0]
 
@@ -64,8 +64,10 @@ def test_a_second_part_follows_the_first_and_not_the_other_way(max_items):
 @pytest.mark.parametrize("max_items", [20_000, 1])
 def test_items_that_share_words_follow_each_other_without_any_interaction(max_items):
     texts = ["red rug", "red lamp", "red cup", *(f"plain thing{i}" for i in range(12))]
-    histories = [np.array([5, 4], np.int32)] * 3
-    weights = spread(fit_followers(histories, texts, 5, FollowerConfig(regularisation=1.0, max_items=max_items)), 15)
+    histories, vectors = [np.array([5, 4], np.int32)] * 3, np.eye(15, dtype=np.float32)
+    vectors[:3, :3] += 1
+    config = FollowerConfig(regularisation=1.0, max_items=max_items)
+    weights = spread(fit_followers(histories, texts, vectors, 5, config), 15)
     assert weights[0, [1, 2]].min() > 0
     assert weights[5, 4] > 0
     assert weights[0, 3:].max() < 1e-6
@@ -75,5 +77,6 @@ def test_each_item_keeps_its_strongest_followers():
     random = np.random.default_rng(0)
     histories = [random.permutation(30).astype(np.int32) for _ in range(20)]
     for max_items in (30, 29):
-        found = fit_followers(histories, ["x"] * 30, 5, FollowerConfig(per_item=4, max_items=max_items, **NO_TEXT))
+        config = FollowerConfig(per_item=4, max_items=max_items, **NO_TEXT)
+        found = fit_followers(histories, ["x"] * 30, np.eye(30, dtype=np.float32), 5, config)
         assert found.per_item == 4

@@ -59,7 +59,9 @@ def test_neighbours_by_slim_know_tastes_and_words():
     histories = [np.flatnonzero(row).astype(np.int32) for row in x]
     texts = [f"thing{row}" for row in range(25)] + ["red cup", "red plate"]
     config = NeighbourConfig(kind="slim", l1=1.0, regularisation=1.0, text_weight=2.0, per_item=4)
-    neighbours = fit_neighbours(histories, texts, np.zeros((0, 0), np.float32), config)
+    vectors = np.eye(27, dtype=np.float32)
+    vectors[26] = vectors[25]  # by texts: newcomers are voted for by what says the same
+    neighbours = fit_neighbours(histories, texts, vectors, config)
     for item in range(25):
         rows, votes = neighbours.votes(np.array([item], np.int32))
         assert rows[votes.argmax()] // 5 == item // 5

@@ -17,7 +17,9 @@ from scipy.sparse import csr_matrix, diags_array
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
-from pocketrec_training.text_ease import strongest, truncated, word_matrix
+from pocketrec_training.newcomer_votes import truncated_with_newcomers, with_votes_by_text
+from pocketrec_training.text_ease import word_matrix
+from pocketrec_training.truncation import strongest
 
 Rows = NDArray[np.int32]
 
@@ -42,12 +44,19 @@ class FollowerConfig(Config, frozen=True, kw_only=True):
     """The closed form solves a dense items x items system; beyond this, P'P counts by its diagonal alone."""
 
 
-def fit_followers(histories: Sequence[Rows], texts: Sequence[str], past: int, config: FollowerConfig) -> Neighbours:
-    """Fit the weights and keep the strongest of each item.
+def fit_followers(
+    histories: Sequence[Rows],
+    texts: Sequence[str],
+    vectors: NDArray[np.float32],
+    past: int,
+    config: FollowerConfig,
+) -> Neighbours:
+    """Fit the weights and keep the strongest of each item; votes for what nobody took come from texts alone.
 
     Args:
         histories: Item rows of each user, oldest first.
         texts: Text of each item of the catalogue, by row.
+        vectors: The encoder's, of the same texts [items, width].
         past: Newest items of a history that count.
         config: Of the regression.
 
@@ -55,6 +64,7 @@ def fit_followers(histories: Sequence[Rows], texts: Sequence[str], past: int, co
         Weights whose votes fall with the very decay that they were fitted for.
     """
     items = len(texts)
+    new = np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items) == 0
     words = config.text_weight * word_matrix(texts)
     alike = (words.T @ words).tocsr()
     successions = alike.copy()
@@ -67,13 +77,14 @@ def fit_followers(histories: Sequence[Rows], texts: Sequence[str], past: int, co
         gram.diagonal().add_(config.regularisation)
         solved = torch.cholesky_solve(torch.from_numpy(successions.toarray()), torch.linalg.cholesky(gram))
         solved.fill_diagonal_(0.0)
-        return truncated(solved.numpy(), config.per_item, config.decay)
+        return truncated_with_newcomers(solved.numpy(), vectors, new, config.per_item, config.decay)
     sizes = alike.diagonal() + config.regularisation
     for before, after in _places(histories, items, past, config):
         sizes += np.asarray(before.power(2).sum(axis=0)).ravel()
         successions = successions + before.T @ after
     weights = (diags_array(1 / sizes) @ successions).tocsr()
-    return Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
+    kept = Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
+    return with_votes_by_text(kept, vectors, new)
 
 
 def _places(

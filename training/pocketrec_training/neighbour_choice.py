@@ -85,7 +85,8 @@ def choose_neighbours(
 
     def followers() -> Iterator[Chosen]:
         for way in follower_ways:
-            yield _judged(fit_followers(fit, texts, history, way), cases, partial(_followers, texts, history, way))
+            again = partial(_followers, texts, vectors, history, way)
+            yield _judged(again(fit), cases, again)
             shown.advance()
 
     with progress("Fitting neighbours", total=len(ways) + len(follower_ways)) as shown:
@@ -99,8 +100,10 @@ def _neighbours(
     return replace(fit_neighbours(histories, texts, vectors, way), decay=decay)
 
 
-def _followers(texts: Sequence[str], past: int, way: FollowerConfig, histories: Sequence[Rows]) -> Neighbours:
-    return fit_followers(histories, texts, past, way)
+def _followers(
+    texts: Sequence[str], vectors: NDArray[np.float32], past: int, way: FollowerConfig, histories: Sequence[Rows]
+) -> Neighbours:
+    return fit_followers(histories, texts, vectors, past, way)
 
 
 def _best(tried: Iterator[Chosen], none: Chosen) -> Chosen:

@@ -14,6 +14,7 @@ from pocketrec_export.held_out import HeldOut
 from pocketrec_training.candidate_lists import Cases, Retriever
 from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
+from pocketrec_training.newcomer_votes import with_votes_by_text
 from pocketrec_training.request_texts import FRAGMENTS
 from pocketrec_training.tower_ranking import user_vectors
 
@@ -93,7 +94,7 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, seed: int) -> Retriever
         retriever,
         vectors=vectors,
         popularity=np.where(playing, 0, retriever.popularity).astype(np.int32),
-        neighbours=retriever.neighbours.without(playing),
-        followers=retriever.followers.without(playing),
+        neighbours=with_votes_by_text(retriever.neighbours, fitted.read, playing),
+        followers=with_votes_by_text(retriever.followers, fitted.read, playing),
         index=VectorIndex.exact_only(vectors),
     )

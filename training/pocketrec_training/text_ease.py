@@ -10,7 +10,6 @@ on the same stacked matrix.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -23,7 +22,9 @@ from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
+from pocketrec_training.newcomer_votes import truncated_with_newcomers, with_votes_by_text
 from pocketrec_training.slim import slim
+from pocketrec_training.truncation import strongest
 
 _WORD = re.compile(r"\w+")
 
@@ -69,7 +70,7 @@ def fit_neighbours(
     vectors: NDArray[np.float32],
     config: NeighbourConfig,
 ) -> Neighbours:
-    """Fit the weights and keep the strongest of each item.
+    """Fit the weights and keep the strongest of each item; votes for what nobody took come from texts alone.
 
     Args:
         histories: Item rows of each user.
@@ -80,15 +81,18 @@ def fit_neighbours(
     Returns:
         Neighbours without decay, which is chosen after the fit and costs none.
     """
-    stacked = vstack([_taken(histories, len(texts), config.length_exponent), config.text_weight * word_matrix(texts)])
-    if len(texts) <= config.max_items:
-        counts = gram(stacked)
-        if config.vector_weight:
-            counts += config.vector_weight**2 * likeness(vectors)
-        if config.kind == "slim":
-            return truncated(slim(counts, config.l1, config.regularisation), config.per_item)
-        return truncated(ease(counts, config.regularisation), config.per_item)
-    return _cosine_neighbours(stacked.tocsc(), config)
+    taken = _taken(histories, len(texts), config.length_exponent)
+    stacked, new = vstack([taken, config.text_weight * word_matrix(texts)]), taken.sum(axis=0) == 0
+    if len(texts) > config.max_items:
+        return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), vectors, new)
+    counts = gram(stacked)
+    if config.vector_weight:
+        counts += config.vector_weight**2 * likeness(vectors)
+    if config.kind == "slim":
+        weights = slim(counts, config.l1, config.regularisation)
+    else:
+        weights = ease(counts, config.regularisation)
+    return truncated_with_newcomers(weights, vectors, new, config.per_item)
 
 
 def likeness(vectors: NDArray[np.float32]) -> Tensor:
@@ -118,28 +122,6 @@ def ease(gram: Tensor, regularisation: float) -> NDArray[np.float32]:
     weights = precision.div_(-precision.diagonal().clone()[None, :])
     weights.fill_diagonal_(0.0)
     return weights.numpy()
-
-
-def truncated(weights: NDArray[np.float32], per_item: int, decay: float = 1.0) -> Neighbours:
-    """Keep the `per_item` weights of largest size in each row of a dense table."""
-    count = min(per_item, weights.shape[1] - 1)
-    if count < 1:
-        return Neighbours.none(len(weights))
-    strongest = np.sort(np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count], axis=1)
-    kept = np.take_along_axis(weights, strongest, axis=1)
-    rows = [(at[w != 0].astype(np.int32), w[w != 0]) for at, w in zip(strongest, kept, strict=True)]
-    return Neighbours.of_rows(rows, decay)
-
-
-def strongest(weights: csr_matrix, per_item: int) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
-    """The `per_item` largest weights in each row of a sparse table: rows ascending, and their weights."""
-    lists = []
-    for start, end in pairwise(weights.indptr.tolist()):
-        at, value = weights.indices[start:end], weights.data[start:end]
-        top = np.argsort(-value, kind="stable")[:per_item]
-        top = top[np.argsort(at[top])]
-        lists.append((at[top].astype(np.int32), value[top].astype(np.float32)))
-    return lists
 
 
 def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: float) -> csr_matrix:

@@ -1,0 +1,74 @@
+"""Newcomers are voted for by what says nearly the same."""
+
+import numpy as np
+import pytest
+from fakes import random_vectors
+
+from pocketrec_training.followers import FollowerConfig, fit_followers
+from pocketrec_training.newcomer_votes import mean_votes, votes_by_text, with_votes_by_text
+from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
+
+ITEMS = 40
+NEW = np.arange(ITEMS) >= 36
+
+
+@pytest.fixture
+def vectors():
+    """Each newcomer is nearly one of the first four items; all share a large common part."""
+    made = random_vectors(ITEMS, 0, dim=16)
+    made[36:] = made[:4] + 0.1 * random_vectors(4, 1, dim=16)
+    return made + 2
+
+
+def dense(weights):
+    table = np.zeros((len(weights), len(weights)))
+    for item in range(len(weights)):
+        rows, votes = weights.votes(np.array([item], np.int32))
+        table[item, rows] = votes
+    return table
+
+
+def fitted(kind, vectors, max_items):
+    random = np.random.default_rng(0)
+    histories = [random.permutation(36)[:8].astype(np.int32) for _ in range(90)]
+    texts = [f"thing{i}" for i in range(ITEMS)]
+    if kind == "neighbours":
+        return fit_neighbours(histories, texts, vectors, NeighbourConfig(per_item=12, max_items=max_items))
+    return fit_followers(histories, texts, vectors, 5, FollowerConfig(per_item=12, max_items=max_items))
+
+
+@pytest.mark.parametrize("max_items", [1000, 1])
+@pytest.mark.parametrize("kind", ["neighbours", "followers"])
+def test_a_twin_votes_for_a_newcomer_and_newcomers_get_about_as_much_as_others(kind, vectors, max_items):
+    weights = fitted(kind, vectors, max_items)
+    table = dense(weights)
+    assert table[:36, 36:].argmax(axis=0).tolist() == [0, 1, 2, 3]
+    assert not np.diagonal(table).any()
+    theirs, others = table[:, 36:].sum() / 4, np.maximum(table[:, :36], 0).sum() / 36
+    assert 0.3 * others < theirs < 1.5 * others
+
+
+def test_no_row_grows_longer(vectors):
+    weights = fitted("neighbours", vectors, 1000)
+    assert np.diff(weights.indptr)[:36].tolist() == [12] * 36
+    assert weights.per_item == 12
+
+
+def test_votes_are_cubes_of_likeness(vectors):
+    votes = votes_by_text(vectors, NEW, level=2.0)
+    centred = vectors - vectors.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    expected = np.maximum(centred @ centred[36:].T, 0) ** 3
+    expected[np.arange(36, 40), np.arange(4)] = 0
+    assert votes.sum() == pytest.approx(2.0 * 4, rel=1e-5)
+    assert np.allclose(votes, expected * (8 / expected.sum()), atol=1e-6)
+
+
+def test_votes_for_others_stay_as_they_are(vectors):
+    weights = fitted("neighbours", vectors, 1000)
+    new = np.zeros(ITEMS, np.bool_)
+    new[[5, 20]] = True
+    before, after = dense(weights), dense(with_votes_by_text(weights, vectors, new))
+    assert np.allclose(before[:, ~new], after[:, ~new])
+    assert not np.allclose(before[:, new], after[:, new])
+    assert after[:, new].sum() / 2 == pytest.approx(mean_votes(weights, new), rel=1e-4)

@@ -1,0 +1,87 @@
+"""Votes for newcomers: by items that say nearly the same.
+
+An item that nobody took has no place in what people took together, and shared words say little of how much two items
+have in common. So those vote for it whose texts the encoder finds most alike, by the cube of the likeness: one twin
+counts for more than a hundred distant cousins (docs/decisions/0018).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from pocketrec.neighbours import Neighbours
+from pocketrec_training.truncation import truncated
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_VOTERS = 64
+"""Items that vote for a newcomer."""
+_POWER = 3
+
+
+def votes_by_text(vectors: Floats, new: Mask, level: float) -> Floats:
+    """What each item says about each newcomer, nothing of itself: float32 [items, newcomers].
+
+    Args:
+        vectors: The encoder's, of all items' texts [items, width].
+        new: Mask of the newcomers [items].
+        level: Sum of all votes for a newcomer, on average.
+    """
+    centred = vectors - vectors.mean(axis=0)  # texts of one domain share a large common part, which says nothing
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    votes: Floats = np.maximum(centred @ centred[new].T, 0) ** _POWER
+    votes[np.flatnonzero(new), np.arange(votes.shape[1])] = 0
+    if len(votes) > _VOTERS:
+        votes[votes < np.partition(votes, -_VOTERS, axis=0)[-_VOTERS]] = 0
+    return votes * np.float32(level * votes.shape[1] / max(float(votes.sum()), 1e-12))
+
+
+def mean_votes(weights: Neighbours, new: Mask) -> float:
+    """Sum of all votes above 0 for an item, on average over those that are no newcomers."""
+    counted = weights.weights[~new[weights.rows]]
+    return float(np.maximum(counted, 0).sum() / max(np.count_nonzero(~new), 1))
+
+
+def truncated_with_newcomers(
+    weights: Floats, vectors: Floats, new: Mask, per_item: int, decay: float = 1.0
+) -> Neighbours:
+    """The strongest of each row of a dense table, in which newcomers get votes by text, as many as other items.
+
+    Where all are new, the table stays as it is.
+
+    Args:
+        weights: Of each item for each other [items, items]; changed in place.
+        vectors: The encoder's, of all items' texts [items, width].
+        new: Mask of the newcomers [items].
+        per_item: Weights kept in a row.
+        decay: Of votes with age.
+    """
+    kept = truncated(weights, per_item, decay)
+    if not new.any() or new.all():
+        return kept
+    weights[:, new] = votes_by_text(vectors, new, mean_votes(kept, new))
+    return truncated(weights, per_item, decay)
+
+
+def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask) -> Neighbours:
+    """`truncated_with_newcomers` of a sparse table, whose rows may become longer.
+
+    Args:
+        weights: Between items.
+        vectors: The encoder's, of all items' texts [items, width].
+        new: Mask of the newcomers [items].
+    """
+    if not new.any() or new.all():
+        return weights
+    items, old = len(weights), ~new[weights.rows]
+    voters = np.repeat(np.arange(items), np.diff(weights.indptr))
+    votes = votes_by_text(vectors, new, mean_votes(weights, new))
+    by_text, for_whom = votes.nonzero()
+    rows = np.concatenate([weights.rows[old], np.flatnonzero(new)[for_whom]])
+    values = np.concatenate([weights.weights[old], votes[by_text, for_whom]])
+    table = csr_matrix((values, (np.concatenate([voters[old], by_text]), rows)), shape=(items, items))
+    table.sort_indices()
+    return Neighbours(
+        table.indptr.astype(np.int64), table.indices.astype(np.int32), table.data.astype(np.float32), weights.decay
+    )
