@@ -215,7 +215,8 @@ def _indexes(
 @torch.inference_mode()
 def _user_vectors(model: Model, most: int = 500) -> Vectors:
     """User vectors of held-out histories, to tune the index with; of single items where there are none."""
-    histories = [rows[-model.card.tower.history :] for rows in model.held_out.sample(most, seed=0).histories]
+    cases = model.held_out.sample(most, seed=0)
+    histories = [rows[-model.card.tower.history :] for rows in cases.histories if len(rows)]
     if not histories:
         histories = [np.array([row], dtype=np.int32) for row in range(min(most, len(model.items)))]
     vectors = torch.from_numpy(model.vectors)

@@ -49,25 +49,27 @@ class Probe:
 
     @classmethod
     def of(cls, held_out: HeldOut, items: Sequence[Item], config: GateConfig, seed: int) -> "Probe":
-        """Held-out users' histories, and for a sample of items the first half of their title as a query.
+        """Held-out users' histories or queries, and for a sample of items the first half of their title as a query.
 
         Between two bundles rankings flip at random where scores nearly tie. A user who is asked at several moments
         averages that out, so the interval shows what int8 costs.
         """
         cases = held_out.sample(config.cases, seed)
         moments = range(config.moments)
+        typed = cases.queries or []
+        users = cases.chosen(np.arange(0 if typed else len(cases)))
         chosen = np.random.default_rng(seed).permutation(len(items))[: config.cases]
         return cls(
             ids=[item.id for item in items],
             moments=config.moments,
             histories=[
                 [items[row].id for row in rows[: max(1, len(rows) - moment)]]
-                for rows in cases.histories
+                for rows in users.histories
                 for moment in moments
             ],
-            history_targets=[target for target in cases.targets for _ in moments],
-            queries=[first_half(items[row].title) for row in chosen],
-            query_targets=[np.array([row], dtype=np.int32) for row in chosen],
+            history_targets=[target for target in users.targets for _ in moments],
+            queries=typed + [first_half(items[row].title) for row in chosen],
+            query_targets=(cases.targets if typed else []) + [np.array([row], dtype=np.int32) for row in chosen],
         )
 
 

@@ -1,4 +1,4 @@
-"""Histories with the items that came next: what validation, tests and the gate rank."""
+"""Histories or queries with the items that should come first: what validation, tests and the gate rank."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pocketrec.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Cases to rank: given `histories[i]`, the items `targets[i]` should come first.
+    """Cases to rank: given `histories[i]`, or what was typed, the items `targets[i]` should come first.
 
     All arrays hold item rows, oldest first.
     """
@@ -21,6 +21,8 @@ class HeldOut:
     """User of each case, by place in the data set."""
     histories: list[NDArray[np.int32]]
     targets: list[NDArray[np.int32]]
+    queries: list[str] | None = None
+    """What was typed, where cases are queries; their histories are empty then."""
 
     def __len__(self) -> int:
         """Number of cases."""
@@ -34,18 +36,25 @@ class HeldOut:
 
     def chosen(self, chosen: NDArray[np.int64]) -> "HeldOut":
         """The cases at these places, in this order."""
-        return HeldOut(self.users[chosen], [self.histories[i] for i in chosen], [self.targets[i] for i in chosen])
+        return HeldOut(
+            self.users[chosen],
+            [self.histories[i] for i in chosen],
+            [self.targets[i] for i in chosen],
+            None if self.queries is None else [self.queries[i] for i in chosen],
+        )
 
     def save(self, path: Path) -> None:
         """Write as one `.npz` of plain arrays."""
-        np.savez_compressed(
-            path,
-            users=self.users,
-            history_lengths=np.array([len(rows) for rows in self.histories], dtype=np.int64),
-            history_rows=np.concatenate([*self.histories, np.zeros(0, np.int32)]),
-            target_lengths=np.array([len(rows) for rows in self.targets], dtype=np.int64),
-            target_rows=np.concatenate([*self.targets, np.zeros(0, np.int32)]),
-        )
+        arrays: dict[str, NDArray[np.generic]] = {
+            "users": self.users,
+            "history_lengths": np.array([len(rows) for rows in self.histories], dtype=np.int64),
+            "history_rows": np.concatenate([*self.histories, np.zeros(0, np.int32)]),
+            "target_lengths": np.array([len(rows) for rows in self.targets], dtype=np.int64),
+            "target_rows": np.concatenate([*self.targets, np.zeros(0, np.int32)]),
+        }
+        if self.queries is not None:
+            arrays["queries"] = np.array(self.queries, dtype=np.str_)
+        np.savez_compressed(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "HeldOut":
@@ -60,6 +69,7 @@ class HeldOut:
                     users=arrays["users"],
                     histories=_cut(arrays["history_rows"], arrays["history_lengths"]),
                     targets=_cut(arrays["target_rows"], arrays["target_lengths"]),
+                    queries=arrays["queries"].tolist() if "queries" in arrays else None,
                 )
         except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise ModelError(f"can't read held-out users {path}: {error}; train the model again") from None

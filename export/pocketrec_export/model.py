@@ -10,7 +10,7 @@ residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + r
 popularity.npy        int32 [items], interactions that training saw
 neighbours/           item-item weights of what is taken together
 followers/            item-item weights of what is taken next
-held_out.npz          validation users, for the gate
+held_out.npz          validation users or queries, for the gate
 """
 
 import shutil
@@ -73,7 +73,7 @@ class ModelCard(Config, frozen=True, kw_only=True):
     neighbour_decay: float
     follower_decay: float
     split: str
-    """What was held out of training: `leave-last-out`, `global-time`, `last-basket`, `cold-items`."""
+    """What was held out of training: `leave-last-out`, `global-time`, `last-basket`, `cold-items`, `queries`."""
     dataset: str
     """Name of the data set."""
     dataset_digest: str

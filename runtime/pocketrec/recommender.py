@@ -144,7 +144,8 @@ class Recommender:
         Args:
             history: Ids of what the person took, oldest first. Ids that the catalogue doesn't know are passed over.
             query: What the person typed.
-            context: What is known of the moment: "christmas, on mobile".
+            context: What is known of the moment or the person: "christmas, on mobile". The words that training knew do
+                best; `pocketrec.text` has its `time_words` and `user_words`.
             k: Length of the answer.
             where: Field to value, to several values of which any will do, or to a range `{"min": 10, "max": 20}`.
             exclude: Ids that must not appear.

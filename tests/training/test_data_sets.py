@@ -1,4 +1,4 @@
-"""Every benchmark data set with interactions goes through prepare and a short training, without special cases."""
+"""Every benchmark data set goes through prepare and a short training, without special cases."""
 
 import os
 from pathlib import Path
@@ -24,6 +24,7 @@ NAMES = (
     "goodbooks-5pct-users",
     "lastfm2k",
     "movietweetings-100k",
+    "scifact",
     "uci-online-retail",
     "uci-online-retail-unisrec",
 )
@@ -50,7 +51,8 @@ def test_data_set_trains_and_ranks(name, toy_config, tmp_path):
     split = make_split(dataset, "leave-last-out")
     model = fit_model(dataset, split, config, seed=0)
     test = split.test.sample(50, seed=0)
-    ranked = ModelRanker(model).rank(test.histories, k=10)
+    ranker = ModelRanker(model)
+    ranked = ranker.rank(test.histories, k=10) if test.queries is None else ranker.search(test.queries, k=10)
     assert ranked.shape == (50, 10)
     assert (ranked >= 0).all()
     assert all(len(set(line)) == 10 for line in ranked)

@@ -1,5 +1,7 @@
 """The loss of a batch: what it teaches, and whom."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,15 +27,22 @@ def made():
     tower = UserTower(DIM, TowerConfig(hidden=16, history=6, dropout=0.0))
     warm = [row for row in range(ITEMS) if row not in COLD]
     histories = [random.choice(warm, size, replace=False).astype(np.int32) for size in (3, 5, 6, 2, 4)]
-    requests = RequestVectors(torch.randn(ITEMS, FRAGMENTS, 12), torch.cat([torch.randn(3, 12), torch.zeros(1, 12)]))
+    said = torch.cat([torch.randn(3, 12), torch.zeros(1, 12)])
+    requests = RequestVectors(torch.randn(ITEMS, FRAGMENTS, 12), said, torch.randn(2, 12), torch.zeros(0, 12))
     popularity = torch.ones(ITEMS)
     popularity[COLD] = 0
-    return table, tower, requests, popularity, Batch.of(histories, np.array([0, 2, -1, 1, -1]))
+    batch = replace(
+        Batch.of(histories),
+        contexts=torch.tensor([0, 2, -1, 1, -1]),
+        queries=torch.tensor([1, 0]),
+        answers=torch.tensor([4, 9]),
+    )
+    return table, tower, requests, popularity, batch
 
 
 def loss_of(made, config, processes=None, fresh=None):
     table, tower, requests, popularity, batch = made
-    objective = Objective.of(config, popularity, processes or Processes(0, 1, None))
+    objective = Objective.of(config, popularity, popularity > 0, processes or Processes(0, 1, None))
     near = nearest(table().detach()[objective.known], 4)
     return objective.loss(table, tower, table(), requests, near, batch, np.random.default_rng(3), fresh)
 
@@ -88,12 +97,12 @@ def test_what_a_hidden_past_leaves_is_never_the_future(made):
     shown = batch.shown.clone()
     first = batch.mask.argmax(dim=1)
     shown[torch.arange(len(shown)), first] = 0
-    hidden = Batch(batch.rows, batch.mask, batch.inputs, shown, batch.contexts)
+    hidden = replace(batch, shown=shown)
     seen = loss_of((table, tower, requests, popularity, hidden), ObjectiveConfig(request_weight=0.0))
     # Whatever the items at hidden places are, the loss is that of the others: they are neither read nor asked from.
     inputs = batch.inputs.clone()
     inputs[torch.arange(len(inputs)), first] = 29
-    other = Batch(batch.rows, batch.mask, inputs, shown, batch.contexts)
+    other = replace(hidden, inputs=inputs)
     same = loss_of((table, tower, requests, popularity, other), ObjectiveConfig(request_weight=0.0))
     assert same.item() == pytest.approx(seen.item())
     assert torch.isfinite(seen)
@@ -102,7 +111,7 @@ def test_what_a_hidden_past_leaves_is_never_the_future(made):
 def test_fresh_items_are_expected_as_often_as_they_come():
     random = torch.Generator().manual_seed(0)
     popularity = torch.arange(1, 41).flip(0).float() ** 2
-    objective = Objective.of(ObjectiveConfig(), popularity, Processes(0, 1, None))
+    objective = Objective.of(ObjectiveConfig(), popularity, popularity > 0, Processes(0, 1, None))
     found, said, draws = torch.zeros(40), torch.zeros(40), 3000
     for _ in range(draws):
         taken = torch.multinomial(popularity, 12, replacement=True, generator=random)

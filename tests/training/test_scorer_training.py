@@ -76,6 +76,21 @@ def test_queries_leave_what_histories_taught_as_it_is():
     assert added.argmax() == FEATURES.index("query_similarity")
 
 
+def test_queries_alone_teach_what_they_add_to_the_tower():
+    vectors, _ = users(1)
+    wanted = [np.array([(7 * i) % ITEMS], np.int32) for i in range(USERS)]
+    nothing = [np.zeros(0, np.int32)] * USERS
+    asked = Cases(vectors, nothing, wanted, queries=VECTORS[np.concatenate(wanted)])
+    source = retriever(SILENT, SILENT)
+    trained = train_scorer([(source, asked)], ScorerConfig(), CONFIG, seed=0)
+    found = np.mean([target[0] in rows for (rows, _), target in zip(source.lists(asked), wanted, strict=True)])
+    assert trained.ndcg > 0.8 * found  # user vectors say nothing, so many targets are no candidates
+    features = trained.scorer.features
+    assert features.linear.weight[0].nonzero()[:, 0].tolist() == [FEATURES.index("tower")]
+    added = features.added.weight[KINDS.index("query_given")]
+    assert added.argmax() == FEATURES.index("query_similarity")
+
+
 def test_where_nothing_comes_twice_the_history_sinks_only_if_it_may_come():
     """What came before has more votes than what comes next; alone its likeness to the history tells it."""
     vectors, starts = users(1)

@@ -18,6 +18,10 @@ from pocketrec.votes import Votes
 Rows = NDArray[np.int32]
 
 
+PLAIN = (False, False)
+"""The kind of request that asks by history alone, for something new."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cases:
     """Requests whose right answer is known."""
@@ -33,9 +37,9 @@ class Cases:
     """Whether items of the history may be recommended."""
 
     @property
-    def plain(self) -> bool:
-        """Whether they ask by history alone, for something new."""
-        return self.queries is None and not self.allow_seen
+    def kind(self) -> tuple[bool, bool]:
+        """What kind of request they are: whether something was typed, and whether all may come again."""
+        return self.queries is not None, self.allow_seen
 
 
 @dataclass(frozen=True, slots=True)

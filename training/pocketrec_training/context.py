@@ -54,6 +54,8 @@ class Contexts:
             texts, by_item = _distinct(", ".join(item.categories) or item.title for item in dataset.items)
             return cls(texts, by_item[dataset.rows[learnt]], np.full(cases, -1))
         texts, by_event = _by_event(dataset, config.source)
+        if split.validation.queries is not None:  # nobody's events
+            return cls(texts, by_event[learnt], np.full(cases, -1))
         met = np.array([len(rows) for rows in split.validation.histories], dtype=np.int64)
         asked = dataset.offsets[split.validation.users] + met
         return cls(texts, by_event[learnt], by_event[asked])

@@ -95,7 +95,7 @@ def _places(
     histories: Sequence[Rows], items: int, past: int, config: FollowerConfig
 ) -> Iterator[tuple[csr_matrix, csr_matrix]]:
     """P and Y, some histories at a time."""
-    ends = np.cumsum([len(rows) for rows in histories])
+    ends = np.cumsum([len(rows) for rows in histories], dtype=np.int64)
     cuts = np.searchsorted(ends, np.arange(_CHUNK, ends[-1] if len(ends) else 0, _CHUNK))
     for part in np.split(np.arange(len(histories)), np.unique(cuts)):
         rows = np.concatenate([*(histories[i] for i in part), np.zeros(0, np.int32)])

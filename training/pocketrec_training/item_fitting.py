@@ -75,6 +75,10 @@ class Fitted:
     newcomer_length: float
     """Of the vectors of items that nobody took."""
 
+    def projected(self, text_vectors: Tensor) -> Tensor:
+        """Unit vectors of texts in the space of items, float [texts, dim]."""
+        return F.normalize(self.projection(text_vectors), dim=-1)
+
 
 class _Config(Protocol):
     """The part of a `TrainConfig` that is read here."""
@@ -152,7 +156,7 @@ def refit_tower(
 
     Args:
         fitted: What training gave; its tower is changed in place.
-        split: What to learn from now.
+        split: The final one.
         contexts: What is known of each event of it.
         training: How.
         seed: Of everything random.
@@ -163,14 +167,19 @@ def refit_tower(
     read, residual = torch.from_numpy(fitted.read), torch.from_numpy(fitted.residual)
     table = ItemTable.learnt(read, fitted.projection, residual)
     table.residual.requires_grad_(training.residual)
-    lessons = Lessons.of(split, contexts, fitted.requests)
+    lessons = Lessons.of(split, contexts, fitted.requests.final())
     train_tower(table, fitted.user, lessons, training, seed, checkpoint=checkpoint)
     return _fitted(fitted.text_model, table, fitted.user, fitted.requests, split, fitted.newcomer_length)
 
 
+def _measured(split: Split, seed: int) -> list[NDArray[np.int32]]:
+    """Histories of some validation users; queries have none."""
+    return [rows for rows in split.validation.sample(_MEASURED, seed).histories if len(rows)]
+
+
 @torch.no_grad()
 def _fair_length(table: ItemTable, tower: UserTower, split: Split, seed: int) -> float:
-    histories = split.validation.sample(_MEASURED, seed).histories
+    histories = _measured(split, seed)
     users = user_vectors(tower, table(), histories, tower.history).numpy()
     known = split.popularity(len(table.residual)) > 0
     return fair_length(users, histories, table().numpy(), table.read(table.text_vectors).numpy(), known, seed)
@@ -204,7 +213,7 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
         read = F.normalize(projection(items), dim=-1)
     placed = torch.where(cold[:, None], read, unit)
     residual, vectors, known = (placed - read).numpy(), placed.numpy(), ~cold.numpy()
-    histories = split.validation.sample(_MEASURED, seed).histories
+    histories = _measured(split, seed)
     users = user_vectors(tower, placed, histories, max(map(len, histories), default=1)).numpy()
     length = fair_length(users, histories, vectors, read.numpy(), known, seed)
     vectors[~known] = settled(vectors[~known], vectors, known, length)

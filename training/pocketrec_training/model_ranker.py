@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from pocketrec.index import Mask, VectorIndex
@@ -11,6 +12,7 @@ from pocketrec.neighbours import Neighbours
 from pocketrec.votes import Votes
 from pocketrec_export.model import Model
 from pocketrec_training.candidate_lists import Cases, Retriever
+from pocketrec_training.text_vectors import encode_texts
 from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
 
 Rows = NDArray[np.int32]
@@ -41,18 +43,39 @@ class ModelRanker:
             allow_seen: Whether items of the history may appear.
             among: Mask of the items that may appear; all by default.
         """
+        ranked = self._ranked(histories, k, None, allow_seen, among)
+        kept = slice(None) if among is None else among[self._by_popularity]
+        popular = self._by_popularity[kept][:k]
+        for line, rows in enumerate(histories):
+            if not len(rows):
+                ranked[line, :] = -1
+                ranked[line, : len(popular)] = popular
+        return ranked
+
+    def search(self, queries: Sequence[str], k: int) -> Rows:
+        """Rows of the k best items for each query alone, as `rank` gives them."""
         model = self._model
-        users = user_vectors(model.user, torch.from_numpy(model.vectors), histories, model.card.tower.history).numpy()
-        vectors = torch.from_numpy(model.vectors)
+        folder, most = model.encoder_folder, model.card.max_tokens
+        read = encode_texts(queries, model.encoder.text_model, folder, most, "Reading queries")
+        with torch.inference_mode():
+            typed = F.normalize(model.encoder.projection(torch.from_numpy(read)), dim=-1)
+        return self._ranked([np.zeros(0, np.int32)] * len(queries), k, typed)
+
+    def _ranked(
+        self,
+        histories: Sequence[Rows],
+        k: int,
+        queries: torch.Tensor | None,
+        allow_seen: bool = False,
+        among: Mask | None = None,
+    ) -> Rows:
+        """By tower, retrieval and scorer; `queries` are vectors [histories, dim]."""
+        model, vectors = self._model, torch.from_numpy(self._model.vectors)
+        users = user_vectors(model.user, vectors, histories, model.card.tower.history, queries).numpy()
+        cases = Cases(users, list(histories), [], None if queries is None else queries.numpy(), allow_seen)
         ranked = np.full((len(histories), k), -1, np.int32)
-        cases = Cases(users, list(histories), [], allow_seen=allow_seen)
-        lists = self._retriever.lists(cases, at_least=k, allowed=among)
-        for line, (rows, table) in enumerate(lists):
-            if len(histories[line]):
-                best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
-            else:
-                kept = slice(None) if among is None else among[self._by_popularity]
-                best = self._by_popularity[kept][:k]
+        for line, (rows, table) in enumerate(self._retriever.lists(cases, at_least=k, allowed=among)):
+            best = rows[self._best(users[line], vectors[rows.astype(np.int64)], table)[:k]]
             ranked[line, : len(best)] = best
         return ranked
 

@@ -73,10 +73,13 @@ def choose_neighbours(
         config: The ways.
         history: Newest items of the past that followers are fitted on.
     """
-    cases = validation.sample(config.cases, seed=0)
+    voting = validation.chosen(np.flatnonzero([len(rows) > 0 for rows in validation.histories]))
+    cases = voting.sample(config.cases, seed=0)
+    ways = config.fits if len(cases) else config.fits[:1]
+    follower_ways = config.followers if len(cases) else config.followers[:1]
 
     def neighbours() -> Iterator[Chosen]:
-        for way in config.fits:
+        for way in ways:
             fitted = fit_neighbours(fit, texts, vectors, way)
             for decay in config.decays:
                 again = partial(_neighbours, texts, vectors, way, decay)
@@ -84,12 +87,12 @@ def choose_neighbours(
             shown.advance()
 
     def followers() -> Iterator[Chosen]:
-        for way in config.followers:
+        for way in follower_ways:
             again = partial(_followers, texts, vectors, history, way)
             yield _judged(again(fit), cases, again, way.newcomer_level)
             shown.advance()
 
-    with progress("Fitting neighbours", total=len(config.fits) + len(config.followers)) as shown:
+    with progress("Fitting neighbours", total=len(ways) + len(follower_ways)) as shown:
         none = Chosen(Neighbours.none(len(texts)), 0.0, lambda _: Neighbours.none(len(texts)), 0.0)
         return _best(neighbours(), none), _best(followers(), none)
 

@@ -60,21 +60,22 @@ class Objective:
     popularity: Tensor
     """Float [known], interactions that are learnt from."""
     known: Tensor
-    """Int64 [known], rows of items that somebody took; as negatives, others would only learn that nobody wants them."""
+    """Int64 [known], rows of items that stand against each other."""
     place: Tensor
     """Int64 [items], each item's place in `known`; -1 for none."""
     processes: Processes
 
     @classmethod
-    def of(cls, config: ObjectiveConfig, popularity: Tensor, processes: Processes) -> "Objective":
-        """Over the items with interactions.
+    def of(cls, config: ObjectiveConfig, popularity: Tensor, known: Tensor, processes: Processes) -> "Objective":
+        """Over the items that anybody wanted.
 
         Args:
             config: Which loss.
             popularity: Float [items], interactions with each.
+            known: Bool [items], those that count.
             processes: Those that share the batches.
         """
-        known = popularity.nonzero()[:, 0]
+        known = known.nonzero()[:, 0]
         place = torch.full((len(popularity),), -1)
         place[known] = torch.arange(len(known))
         return cls(config, popularity[known], known, place, processes)
@@ -110,33 +111,68 @@ class Objective:
             fresh: Int64 [n], rows of items whose texts were read anew. Where they are given, they alone are targets and
                 negatives of histories: beside others, "just read" would betray the target.
         """
-        own = self.processes.part(len(batch.rows))
         drawing = torch.Generator().manual_seed(int(random.integers(2**62)))
-        rows, mask = batch.rows, batch.mask
-        real = mask[:, :-1] > 0
-        places, catalogue = self.place[rows], vectors[self.known]
-        taken, each = places.masked_fill(mask == 0, -1), torch.arange(len(rows))
+        loss = vectors.new_zeros(())
+        if batch.rows.shape[1] > 1:
+            loss = loss + self._next_items(tower, vectors, near, batch, drawing, fresh)
+        if self.config.request_weight > 0:
+            # Requests teach the tower alone: a title gives its item away, and residuals would learn it by heart.
+            asking = self._requests(table, requests, batch, vectors.detach(), random)
+            loss = loss + self.config.request_weight * self._asked(
+                tower, vectors.detach(), near, batch, asking, drawing
+            )
+        return loss
+
+    def _next_items(
+        self,
+        tower: UserTower,
+        vectors: Tensor,
+        near: Tensor,
+        batch: Batch,
+        drawing: torch.Generator,
+        fresh: Tensor | None,
+    ) -> Tensor:
+        """Loss at every place of the histories that another item follows."""
+        own = self.processes.part(len(batch.rows))
+        real, places = batch.mask[:, :-1] > 0, self.place[batch.rows]
         if fresh is None:
             drawn = self._negatives(places[:, 1:][real], near, drawing)
         else:
-            drawn = self._among(self.place[fresh], places[mask > 0])
-            real &= torch.isin(rows[:, 1:], fresh)
+            drawn = self._among(self.place[fresh], places[batch.mask > 0])
+            real &= torch.isin(batch.rows[:, 1:], fresh)
         # Where nothing of the past is shown, the softmax of attention has only the future to turn to.
         real &= batch.shown[:, :-1].cumsum(dim=1) > 0
         shown = batch.shown[own, :-1]
         inputs = vectors[batch.inputs[own, :-1]] * shown[:, :, None]
         users = tower.every_position(inputs, torch.full_like(batch.inputs[own, :-1], ITEM), shown)
-        kept, whose = real[own], each[own, None].expand_as(real[own])
-        loss = self._ranking(users[kept], catalogue, places[own, 1:][kept], drawn, taken, whose[kept], drawing)
-        loss = loss * (kept.sum() / real.sum().clamp(min=1))
-        if self.config.request_weight > 0:
-            # Requests teach the tower alone: a title gives its item away, and residuals would learn it by heart.
-            tokens, kinds, seen = self._requests(table, requests, batch, vectors.detach(), random)
-            asking = tower(tokens[own], kinds[own], seen[own])
-            drawn = self._negatives(places[:, -1], near, drawing)
-            asked = self._ranking(asking, catalogue.detach(), places[own, -1], drawn, taken, each[own], drawing)
-            loss = loss + self.config.request_weight * asked * (len(asking) / len(rows))
-        return loss
+        kept, whose = real[own], torch.arange(len(real))[own, None].expand_as(real[own])
+        loss = self._ranking(
+            users[kept], vectors[self.known], places[own, 1:][kept], drawn, self._taken(batch), whose[kept], drawing
+        )
+        return loss * (kept.sum() / real.sum().clamp(min=1))
+
+    def _asked(
+        self,
+        tower: UserTower,
+        vectors: Tensor,
+        near: Tensor,
+        batch: Batch,
+        asking: tuple[Tensor, Tensor, Tensor],
+        drawing: torch.Generator,
+    ) -> Tensor:
+        """Loss of requests: tokens, kinds and mask of those for each last item, then of the queries."""
+        wanted = self.place[torch.cat([batch.rows[:, -1], batch.answers])]
+        own = self.processes.part(len(wanted))
+        tokens, kinds, seen = (part[own] for part in asking)
+        drawn = self._negatives(wanted, near, drawing)
+        taken = F.pad(self._taken(batch), (0, 0, 0, len(batch.answers)), value=-1)
+        whose = torch.arange(len(wanted))[own]
+        loss = self._ranking(tower(tokens, kinds, seen), vectors[self.known], wanted[own], drawn, taken, whose, drawing)
+        return loss * (len(tokens) / len(wanted))
+
+    def _taken(self, batch: Batch) -> Tensor:
+        """Int64 [batch, length], places of the items of each history; -1 for padding."""
+        return self.place[batch.rows].masked_fill(batch.mask == 0, -1)
 
     def _negatives(self, targets: Tensor, near: Tensor, drawing: torch.Generator) -> Negatives | None:
         """What stands against the targets; None for the whole catalogue."""
@@ -208,13 +244,14 @@ class Objective:
     def _requests(
         self, table: ItemTable, requests: RequestVectors, batch: Batch, vectors: Tensor, random: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """For each last item of the batch a request that asks for it: [context], a few items, [query].
+        """For each last item of the batch a request that asks for it, then the queries: [context], items, [query].
 
-        Two in five have no history; all have a query, a context or both, of those whose context is known.
+        Two in five of the former have no history; all have a query, a context or both, of those whose context is
+        known. Queries that were typed stand alone.
         """
         count, said = len(batch.rows), (batch.contexts >= 0).numpy()
         past = min(10, batch.rows.shape[1] - 1)
-        lengths = random.integers(1, past + 1, count) * (random.random(count) < 0.6)
+        lengths = random.integers(1, max(past, 1) + 1, count) * (random.random(count) < 0.6)
         with_query = random.random(count) < 0.8
         with_context = said & ((random.random(count) < 0.3) | ~with_query)
         with_query |= ~said
@@ -227,4 +264,11 @@ class Objective:
         kinds = torch.full((count, past + 2), ITEM)
         kinds[:, 0], kinds[:, -1] = CONTEXT, QUERY
         ends = [torch.from_numpy(flags.astype(np.float32))[:, None] for flags in (with_context, with_query)]
-        return pushed_right(tokens, kinds, torch.cat([ends[0], history_mask, ends[1]], dim=1))
+        tokens, kinds, mask = pushed_right(tokens, kinds, torch.cat([ends[0], history_mask, ends[1]], dim=1))
+        typed = table.read(requests.queries[batch.queries]).detach()[:, None]
+        alone = (0, 0, past + 1, 0)  # at the right end, padding before it
+        return (
+            torch.cat([tokens, F.pad(typed, alone)]),
+            torch.cat([kinds, torch.full((len(typed), past + 2), QUERY)]),
+            torch.cat([mask, F.pad(torch.ones(len(typed), 1), alone[2:])]),
+        )

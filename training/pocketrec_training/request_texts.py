@@ -25,13 +25,20 @@ class RequestTexts:
     """For each item `FRAGMENTS` pieces of its title."""
     contexts: list[str]
     """Distinct texts about a moment or a user."""
+    queries: list[str]
+    """That were typed, and are learnt from."""
+    held_out: list[str]
+    """That were typed, and validate."""
 
     def read(self, read: Callable[[list[str]], NDArray[np.float32]]) -> "RequestVectors":
         """Read all in one go; `read` gives vectors [texts, width]."""
         fragments = [text for pieces in self.fragments for text in pieces]
-        vectors = torch.from_numpy(read(fragments + self.contexts))
-        titles, contexts = torch.split(vectors, [len(fragments), len(self.contexts)])
-        return RequestVectors(titles.view(len(self.fragments), FRAGMENTS, -1), F.pad(contexts, (0, 0, 0, 1)))
+        parts = (fragments, self.contexts, self.queries, self.held_out)
+        vectors = torch.from_numpy(read([text for part in parts for text in part]))
+        titles, contexts, queries, held_out = torch.split(vectors, [len(part) for part in parts])
+        return RequestVectors(
+            titles.view(len(self.fragments), FRAGMENTS, -1), F.pad(contexts, (0, 0, 0, 1)), queries, held_out
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,16 @@ class RequestVectors:
     """Float [items, FRAGMENTS, width]."""
     contexts: Tensor
     """Float [contexts + 1, width]; the last, at place -1, stands for none and is zero."""
+    queries: Tensor
+    """Float [queries, width]."""
+    held_out: Tensor
+    """Float [held out, width]."""
+
+    def final(self) -> "RequestVectors":
+        """For a last lesson: those held out come last among the queries that are learnt from."""
+        return RequestVectors(
+            self.fragments, self.contexts, torch.cat([self.queries, self.held_out]), self.held_out[:0]
+        )
 
     def contexts_at(self, places: NDArray[np.int64], read: Callable[[Tensor], Tensor]) -> Tensor | None:
         """Vectors of some contexts, float [places, dim], zero at place -1; None if all are.

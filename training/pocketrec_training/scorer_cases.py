@@ -4,20 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
+from torch import Tensor
 
 from pocketrec.index import VectorIndex
 from pocketrec.newcomers import settled
+from pocketrec_export.graphs.factorisation import FactorisationTower
+from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
 from pocketrec_training.candidate_lists import Cases, Retriever
+from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
 from pocketrec_training.newcomer_votes import with_votes_by_text
 from pocketrec_training.request_texts import FRAGMENTS
 from pocketrec_training.tower_ranking import user_vectors
-
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
 
 _NEW = 0.1
 """Share of the known items that play newcomers."""
@@ -25,39 +24,64 @@ _NEW = 0.1
 
 @torch.inference_mode()
 def scorer_cases(
-    fitted: Fitted, retriever: Retriever, levels: tuple[float, float], cases: HeldOut, again: int, seed: int
+    fitted: Fitted,
+    retriever: Retriever,
+    levels: tuple[float, float],
+    cases: HeldOut,
+    asked: Asked,
+    again: int,
+    seed: int,
 ) -> list[tuple[Retriever, Cases]]:
-    """Validation users as they are; where some items are new; with a query; and where what they took may come again.
+    """Validation users in four kinds of request, and the queries that validate.
+
+    Users as they are; where some items are new; with a query; and where what they took may come again.
 
     Args:
         fitted: Items, tower and what the language model says of requests.
         retriever: Source of candidates and features.
         levels: Of votes for newcomers, by neighbours and by followers.
-        cases: Validation users, in random order.
-        again: Most of them for each kind of request but the first.
+        cases: Validation users in random order, or queries.
+        asked: The queries that validate.
+        again: Most users for each kind of request but the first.
         seed: Of newcomers, of queries and of what is left of histories beside them.
     """
+    groups, history = [], retriever.history
+    if cases.queries is None:
+        # The first, so that a case has the same place in every group, and the same fold.
+        some, new = cases.chosen(np.arange(min(again, len(cases)))), with_newcomers(fitted, retriever, levels, seed)
+        groups = [
+            (retriever, _plain(fitted.user, retriever, cases)),
+            (new, _plain(fitted.user, new, some)),
+            (retriever, _with_titles(fitted, some, history, seed)),
+            (retriever, replace(_plain(fitted.user, retriever, some), allow_seen=True)),
+        ]
+    if cases.queries is not None or len(asked):
+        groups.append((retriever, _typed(fitted, asked.held_out(), fitted.requests.held_out, history)))
+    return groups
 
-    def users_of(histories: list[Rows], source: Retriever, queries: torch.Tensor | None = None) -> Floats:
-        vectors = torch.from_numpy(source.vectors)
-        users: Floats = user_vectors(fitted.user, vectors, histories, source.history, queries).numpy()
-        return users
 
-    # The first, so that a case has the same place in every group, and the same fold.
-    some, random = cases.chosen(np.arange(min(again, len(cases)))), np.random.default_rng(seed)
-    newer, longest = with_newcomers(fitted, retriever, levels, seed), retriever.history
-    kept = random.integers(0, longest + 1, len(some)) * (random.random(len(some)) < 0.5)
-    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(some.histories, kept, strict=True)]
-    wanted = np.array([rows[0] for rows in some.targets], dtype=np.int64)
-    typed = fitted.requests.fragments[wanted, random.integers(0, FRAGMENTS, len(some))]
-    queries = F.normalize(fitted.projection(typed), dim=-1)
-    known = users_of(some.histories, retriever)
-    return [
-        (retriever, Cases(users_of(cases.histories, retriever), cases.histories, cases.targets)),
-        (newer, Cases(users_of(some.histories, newer), some.histories, some.targets)),
-        (retriever, Cases(users_of(short, retriever, queries), short, some.targets, queries.numpy())),
-        (retriever, Cases(known, some.histories, some.targets, allow_seen=True)),
-    ]
+def _plain(user: UserTower | FactorisationTower, retriever: Retriever, cases: HeldOut) -> Cases:
+    vectors = torch.from_numpy(retriever.vectors)
+    return Cases(
+        user_vectors(user, vectors, cases.histories, retriever.history).numpy(), cases.histories, cases.targets
+    )
+
+
+def _with_titles(fitted: Fitted, cases: HeldOut, history: int, seed: int) -> Cases:
+    """A piece of the target's title beside a part of the history."""
+    random = np.random.default_rng(seed)
+    kept = random.integers(0, history + 1, len(cases)) * (random.random(len(cases)) < 0.5)
+    short = [rows[len(rows) - min(len(rows), keep) :] for rows, keep in zip(cases.histories, kept, strict=True)]
+    wanted = np.array([rows[0] for rows in cases.targets], dtype=np.int64)
+    titles = fitted.requests.fragments[wanted, random.integers(0, FRAGMENTS, len(cases))]
+    return _typed(fitted, HeldOut(cases.users, short, cases.targets), titles, history)
+
+
+def _typed(fitted: Fitted, cases: HeldOut, texts: Tensor, history: int) -> Cases:
+    """Cases with text vectors [cases, width] of what was typed."""
+    queries = fitted.projected(texts)
+    users = user_vectors(fitted.user, torch.from_numpy(fitted.vectors), cases.histories, history, queries)
+    return Cases(users.numpy(), cases.histories, cases.targets, queries.numpy())
 
 
 @torch.inference_mode()
@@ -70,7 +94,7 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, levels: tuple[float, fl
     rows = np.flatnonzero(known)
     playing = np.zeros_like(known)
     playing[np.random.default_rng(seed).permutation(rows)[: round(_NEW * len(rows))]] = True
-    read = F.normalize(fitted.projection(torch.from_numpy(fitted.read)), dim=-1).numpy()
+    read = fitted.projected(torch.from_numpy(fitted.read)).numpy()
     vectors = fitted.vectors.copy()
     vectors[playing] = settled(read[playing], fitted.vectors, known & ~playing, fitted.newcomer_length)
     return replace(

@@ -14,7 +14,7 @@ from pocketrec.config import Config
 from pocketrec.features import FEATURES
 from pocketrec.progress import progress
 from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, MlpScorer, Scorer, ScorerConfig, build_scorer
-from pocketrec_training.candidate_lists import Cases, Lists, Retriever
+from pocketrec_training.candidate_lists import PLAIN, Cases, Lists, Retriever
 
 SOURCES = ("tower", "neighbours", "followers")
 """Features that rank by themselves."""
@@ -45,7 +45,8 @@ class TrainedScorer:
 
     scorer: Scorer
     ndcg: float | None
-    """NDCG@10 of the first group, each case ranked by what the other folds learnt; None if nothing was learnt."""
+    """NDCG@10 of the first group, each case ranked by what the other folds learnt; None if of its kind nothing was
+    learnt."""
 
 
 def train_scorer(
@@ -59,7 +60,8 @@ def train_scorer(
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
     and are left out. What histories teach is learnt first, then what other kinds of request add to it. How long to
     train each is chosen by cross-validation over cases, then all lists train that long. If a single source ranks
-    held-out users better by itself than what was learnt, it is trusted alone.
+    held-out users better by itself than what was learnt, it is trusted alone; with too few histories the tower is. Of
+    a kind of request with too few cases nothing is learnt.
 
     Args:
         groups: The same cases several times, each with the catalogue they are asked of: as they are, by which the
@@ -74,27 +76,49 @@ def train_scorer(
         return TrainedScorer(build_scorer(dim, shape).eval(), None)
     scorer = _fresh(dim, shape, seed)
     lists = Lists.of(groups)
-    first = lists.group == 0
-    if int(first.sum()) < 10 * config.folds:
+    first, kinds = lists.group == 0, dict.fromkeys(cases.kind for _, cases in groups)
+    chosen_by = {kind: torch.tensor([cases.kind == kind for _, cases in groups])[lists.group] for kind in kinds}
+    enough = 10 * config.folds
+    learnt = {kind: chosen for kind, chosen in chosen_by.items() if len(torch.unique(lists.case[chosen])) >= enough}
+    if not learnt:
         return TrainedScorer(_trusting(scorer, "tower"), None)
-    fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(judged.targets)) % config.folds)[lists.case]
+    longest = max(len(cases.targets) for _, cases in groups)
+    fold = torch.from_numpy(np.random.default_rng(seed).permutation(longest) % config.folds)[lists.case]
     folds = [_Run(_fresh(dim, shape, seed), lists, config, seed) for _ in range(config.folds)]
     whole = _Run(scorer, lists, config, seed)
-    _learn(whole, folds, fold, torch.tensor([cases.plain for _, cases in groups])[lists.group], config)
-    gain = sum(run.gain_of(((fold == part) & first).nonzero()[:, 0]) for part, run in enumerate(folds))
-    rows = first.nonzero()[:, 0]
+    gain = None
+    if PLAIN in learnt:
+        gain = _learn_whom_to_trust(whole, folds, fold, learnt.pop(PLAIN), first, config)
+    else:
+        for run in (whole, *folds):
+            _trusting(run.scorer, "tower")
+    for kind, chosen in learnt.items():
+        for run in (whole, *folds):
+            run.turn_to_requests()
+        _learn(whole, folds, fold, chosen, config)
+        if kind == judged.kind:
+            gain = _gain(folds, fold, first)
+    return TrainedScorer(scorer.eval(), None if gain is None else gain / len(judged.targets))
+
+
+def _learn_whom_to_trust(
+    whole: "_Run", folds: Sequence["_Run"], fold: Tensor, plain: Tensor, first: Tensor, config: ScorerTrainingConfig
+) -> float:
+    """Train on lists of histories, or trust a single source if that is better for the first group; returns its gain."""
+    _learn(whole, folds, fold, plain, config)
+    gain, lists, rows = _gain(folds, fold, first), whole.lists, first.nonzero()[:, 0]
     alone = {name: lists.gain_of(lists.features[rows][:, :, FEATURES.index(name)], rows) for name in SOURCES}
     best = max(alone, key=lambda name: alone[name])
-    if alone[best] > gain:
-        gain = alone[best]
-        for run in (whole, *folds):
-            _trusting(run.scorer, best)
-    for place, (_, cases) in enumerate(groups):
-        if not cases.plain:
-            for run in (whole, *folds):
-                run.turn_to_requests()
-            _learn(whole, folds, fold, lists.group == place, config)
-    return TrainedScorer(scorer.eval(), gain / len(judged.targets))
+    if alone[best] <= gain:
+        return gain
+    for run in (whole, *folds):
+        _trusting(run.scorer, best)
+    return alone[best]
+
+
+def _gain(folds: Sequence["_Run"], fold: Tensor, chosen: Tensor) -> float:
+    """Sum of NDCG@10 of the chosen lists, each ranked by what the other folds learnt."""
+    return sum(run.gain_of(((fold == part) & chosen).nonzero()[:, 0]) for part, run in enumerate(folds))
 
 
 def _learn(whole: "_Run", folds: Sequence["_Run"], fold: Tensor, chosen: Tensor, config: ScorerTrainingConfig) -> None:

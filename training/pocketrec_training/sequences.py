@@ -27,10 +27,14 @@ class Batch:
     """Float [batch, length]: which inputs the tower sees."""
     contexts: Tensor
     """Int64 [batch], which context the last item was taken in; -1 for none."""
+    queries: Tensor
+    """Int64 [queries], what others typed."""
+    answers: Tensor
+    """Int64 [queries], an item for each."""
 
     @classmethod
-    def of(cls, histories: Sequence[Rows], contexts: NDArray[np.int64] | None = None) -> "Batch":
-        """Pad histories to the longest of them; by default no context is known."""
+    def of(cls, histories: Sequence[Rows]) -> "Batch":
+        """Pad histories to the longest of them; no context is known, and nobody typed anything."""
         length = max((len(rows) for rows in histories), default=0)
         padded = np.zeros((len(histories), length), dtype=np.int64)
         mask = np.zeros((len(histories), length), dtype=np.float32)
@@ -38,8 +42,8 @@ class Batch:
             padded[i, length - len(rows) :] = rows
             mask[i, length - len(rows) :] = 1
         items, real = torch.from_numpy(padded), torch.from_numpy(mask)
-        said = np.full(len(histories), -1) if contexts is None else contexts
-        return cls(items, real, items, real, torch.from_numpy(said))
+        nothing = torch.zeros(0, dtype=torch.long)
+        return cls(items, real, items, real, torch.full((len(histories),), -1), nothing, nothing)
 
 
 def windows(histories: Sequence[Rows], length: int, random: np.random.Generator, shuffled: bool = False) -> list[Rows]:

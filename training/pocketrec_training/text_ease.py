@@ -1,15 +1,16 @@
-"""Neighbours that read: item-item weights in closed form from what people took and what items say.
+"""Neighbours that read: item-item weights from what people took and what items say.
 
 EASE (Steck 2019) regresses each item on all others: with the Gram matrix G = X'X of the users x items matrix X and
 P = (G + lambda I)^-1, the weights are B_ij = -P_ij / P_jj, B_ii = 0. Here X is stacked with a * T, where T is the
 words x items matrix: each word is one more user, who "took" the items whose text has it. Items that share words
-become neighbours without a single interaction, so new items have neighbours too.
+become neighbours without a single interaction, so new items have neighbours too. SLIM (`slim.py`) is the alternative,
+on the same stacked matrix.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec_training.newcomer_votes import truncated_with_newcomers, with_votes_by_text
+from pocketrec_training.slim import slim
 from pocketrec_training.truncation import strongest
 
 _WORD = re.compile(r"\w+")
@@ -30,8 +32,12 @@ _WORD = re.compile(r"\w+")
 class NeighbourConfig(Config, frozen=True, kw_only=True):
     """How neighbours are fitted."""
 
+    kind: Literal["ease", "slim"] = "ease"
+    """`ease` in closed form, or `slim`: an elastic net, sparse and never negative."""
     regularisation: Annotated[float, Meta(gt=0)] = 100.0
-    """lambda: larger trusts single co-occurrences less."""
+    """EASE's lambda, SLIM's l2: larger trusts single co-occurrences less."""
+    l1: Annotated[float, Meta(gt=0)] = 1.0
+    """Of `slim` alone: larger leaves fewer weights."""
     text_weight: Annotated[float, Meta(ge=0)] = 2.0
     """a: how much a shared word counts against a shared user; 0 leaves words out."""
     vector_weight: Annotated[float, Meta(ge=0)] = 0.0
@@ -43,7 +49,7 @@ class NeighbourConfig(Config, frozen=True, kw_only=True):
     newcomer_level: Annotated[float, Meta(ge=0)] = 0.5
     """Votes for an item that nobody took, all by text, against those for another item: with more, more are met."""
     max_items: Annotated[int, Meta(ge=1)] = 20_000
-    """The closed form inverts a dense items x items matrix; beyond this, weights are plain cosines."""
+    """Both kinds work on a dense items x items matrix; beyond this, weights are plain cosines."""
 
 
 def word_matrix(texts: Sequence[str], max_share: float = 0.2) -> csr_matrix:
@@ -81,8 +87,13 @@ def fit_neighbours(
     stacked, new = vstack([taken, config.text_weight * word_matrix(texts)]), taken.sum(axis=0) == 0
     if len(texts) > config.max_items:
         return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), vectors, new, config.newcomer_level)
-    prior = config.vector_weight**2 * likeness(vectors) if config.vector_weight else None
-    weights = ease(stacked.tocsr(), config.regularisation, prior)
+    counts = gram(stacked)
+    if config.vector_weight:
+        counts += config.vector_weight**2 * likeness(vectors)
+    if config.kind == "slim":
+        weights = slim(counts, config.l1, config.regularisation)
+    else:
+        weights = ease(counts, config.regularisation)
     return truncated_with_newcomers(weights, vectors, new, config.newcomer_level, config.per_item)
 
 
@@ -96,17 +107,18 @@ def likeness(vectors: NDArray[np.float32]) -> Tensor:
     return F.normalize(centred, dim=1) @ F.normalize(centred, dim=1).T
 
 
-def ease(matrix: csr_matrix, regularisation: float, prior: Tensor | None = None) -> NDArray[np.float32]:
+def gram(matrix: csr_matrix) -> Tensor:
+    """X'X of a users x items matrix, dense float [items, items]."""
+    return torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
+
+
+def ease(gram: Tensor, regularisation: float) -> NDArray[np.float32]:
     """EASE weights, dense float32 [items, items]; row i holds what an i in the history says about every item.
 
     Args:
-        matrix: Users x items.
+        gram: G, float [items, items]; overwritten.
         regularisation: lambda.
-        prior: Added to the Gram matrix [items, items].
     """
-    gram = torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
-    if prior is not None:
-        gram += prior
     gram.diagonal().add_(regularisation)
     precision = torch.cholesky_inverse(torch.linalg.cholesky(gram))
     weights = precision.div_(-precision.diagonal().clone()[None, :])
@@ -116,7 +128,7 @@ def ease(matrix: csr_matrix, regularisation: float, prior: Tensor | None = None)
 
 def _taken(histories: Sequence[NDArray[np.int32]], items: int, length_exponent: float) -> csr_matrix:
     unique = [np.unique(rows) for rows in histories]
-    lengths = np.array([len(rows) for rows in unique])
+    lengths = np.array([len(rows) for rows in unique], dtype=np.int64)
     users = np.repeat(np.arange(len(unique)), lengths)
     columns = np.concatenate([*unique, np.zeros(0, np.int32)])
     ones = csr_matrix((np.ones(len(columns), np.float32), (users, columns)), shape=(len(unique), items))

@@ -62,6 +62,7 @@ def rank_by_tower(
     allow_seen: bool = False,
     among: NDArray[np.bool_] | None = None,
     width: int | None = None,
+    queries: Tensor | None = None,
     contexts: Tensor | None = None,
     ranked: Tensor | None = None,
 ) -> NDArray[np.int32]:
@@ -76,10 +77,11 @@ def rank_by_tower(
         allow_seen: Whether items of the history may appear.
         among: Mask of the items that may appear; all by default.
         width: Leading components of user and item vectors that count; all by default.
+        queries: As for `user_vectors`.
         contexts: As for `user_vectors`.
         ranked: Vectors that stand in for `vectors` where items are ranked, not read [items, dim].
     """
-    users = user_vectors(tower, vectors, histories, history, contexts=contexts)
+    users = user_vectors(tower, vectors, histories, history, queries, contexts)
     vectors = vectors if ranked is None else ranked
     if width is not None:
         users, vectors = F.normalize(users[:, :width], dim=-1), F.normalize(vectors[:, :width], dim=-1)

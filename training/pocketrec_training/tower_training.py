@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from pocketrec_training.lessons import Lessons
 from pocketrec_training.losses.negatives import nearest
 from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
-from pocketrec_training.sequences import Batch, batches, windows
+from pocketrec_training.sequences import Batch
 from pocketrec_training.text_reader import TextReader
 from pocketrec_training.tower_ranking import rank_by_tower
 
@@ -141,11 +142,10 @@ class _Run:
         self.table, self.tower, self.lessons, self.config, self.seed = table, tower, lessons, config, seed
         self.reading = reading
         self.processes = Processes.here()
-        popularity = lessons.popularity(len(table.residual))
-        self.taken = popularity > 0
+        self.taken = lessons.popularity > 0
         with torch.no_grad():
             table.residual[~self.taken] = 0  # never learnt: those items stand at their texts from the start
-        self.objective = Objective.of(config, popularity, self.processes)
+        self.objective = Objective.of(config, lessons.popularity, lessons.known, self.processes)
         groups = [
             {"params": list(tower.parameters()), "rate": config.rate, "weight_decay": config.weight_decay},
             # The projection starts from a good place and moves all items at once: it takes smaller steps.
@@ -165,18 +165,17 @@ class _Run:
         random = np.random.default_rng([self.seed, self.epoch])
         history = self.tower.history
         augmentation = self.config.augmentation
-        pieces = windows(self.lessons.histories, history, random, shuffled=not self.tower.positions)
+        pieces = self.lessons.pieces(history, random, shuffled=not self.tower.positions)
         pieces = shortened(pieces, augmentation, random)
         near = self._near()
         near_rows = self.objective.rows_of(near)
         self.table.train()
         self.tower.train()
         losses = []
-        drawn = batches(pieces, self.config.batch, random)[: self.config.steps]
-        for step, part in enumerate(drawn):
+        drawn = self.lessons.batches(pieces, self.config.batch, random)[: self.config.steps]
+        for step, batch in enumerate(drawn):
             self._set_rate((self.epoch + step / len(drawn)) / self.config.epochs)
-            batch = disguised(self.lessons.batch(part), augmentation, near_rows, random)
-            losses.append(self._step(batch, near, random))
+            losses.append(self._step(disguised(batch, augmentation, near_rows, random), near, random))
         self.epoch += 1
         if self.reading is not None:
             self._read_catalogue()
@@ -185,8 +184,9 @@ class _Run:
     def validate(self) -> float:
         """Mean NDCG@10 of the tower alone, history masked; remembers the weights if they are the best.
 
-        While an encoder learns, half of it counts as if each item that is ranked were a newcomer, known by its text
-        alone. Where contexts of the cases are known, half of it is with them. Without cases the last epoch is the best.
+        Users are ranked for as they are, and where their contexts are known once more with them; every query counts as
+        a user does. While an encoder learns, half of it counts as if each item that is ranked were a newcomer, known by
+        its text alone. Without cases the last epoch is the best.
         """
         self.table.eval()
         self.tower.eval()
@@ -195,35 +195,34 @@ class _Run:
             known, new = quality, self._quality(newcomers=True)
             quality = (known + new) / 2
             _log.info("as if all were newcomers: validation ndcg@10 %.4f", new)
-        if quality > self.best_quality or not len(self.lessons.validation):
+        if quality > self.best_quality or not self.lessons.cases:
             self.best_epoch, self.best_quality, self.best_weights = self.epoch, quality, self._weights()
         return quality
 
     @torch.no_grad()
     def _quality(self, newcomers: bool) -> float:
         lessons, table, taken = self.lessons, self.table, self.taken.numpy()
-        if not len(lessons.validation):
+        if not lessons.cases:
             return 0.0
         vectors = table().numpy()
-        ranked = vectors * taken[:, None]  # how long newcomers' vectors are is chosen later: none is ranked here
+        # How long newcomers' vectors are is chosen later: none is ranked here. Where nobody took anything, none is one.
+        ranked = vectors * taken[:, None] if taken.any() else vectors
         if newcomers:
             read = table(torch.zeros_like(self.taken)).numpy()
             ranked = settled(read, vectors, taken, rows=np.arange(len(read)))
-        cases = lessons.validation
-        said = lessons.requests.contexts_at(lessons.validation_contexts, table.read)
-        rankings = [
-            rank_by_tower(
-                self.tower,
-                torch.from_numpy(vectors),
-                cases.histories,
-                self.tower.history,
-                10,
-                contexts=contexts,
-                ranked=torch.from_numpy(ranked),
-            )
-            for contexts in ((None,) if said is None else (None, said))
-        ]
-        return float(np.mean([ndcg(ranking, cases.targets) for ranking in rankings]))
+        placed = torch.from_numpy(vectors)
+        rank = partial(
+            rank_by_tower, self.tower, placed, history=self.tower.history, k=10, ranked=torch.from_numpy(ranked)
+        )
+        users, typed, gains = lessons.validation, lessons.validation_queries, []
+        if users.queries is None and len(users):
+            said = lessons.requests.contexts_at(lessons.validation_contexts, table.read)
+            for contexts in (None,) if said is None else (None, said):
+                gains.append(ndcg(rank(users.histories, contexts=contexts), users.targets))
+        if len(typed):
+            queries = table.read(lessons.requests.held_out)
+            gains.append(ndcg(rank(typed.histories, queries=queries), typed.targets))
+        return float(np.concatenate(gains).mean())
 
     def take_best(self) -> None:
         """Go back to the best epoch."""
@@ -257,7 +256,7 @@ class _Run:
     def _step(self, batch: Batch, near: Tensor, random: np.random.Generator) -> float:
         """One step of the optimiser; returns the loss."""
         config, table = self.config, self.table
-        warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share)
+        warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share) & self.taken
         cached, fresh, texts = None, None, table.text_vectors
         variant = np.zeros(0, np.int64)
         if self.reading is not None:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 import torch
-import torch.nn.functional as F
 from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,8 +55,8 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     """Length of item and user vectors."""
     encoder: EncoderConfig = EncoderConfig()
     template: TextTemplate = TextTemplate()
-    split: Literal["leave-last-out", "global-time", "last-basket", "cold-items"] = "leave-last-out"
-    """What is held out for validation and test."""
+    split: Literal["leave-last-out", "global-time", "last-basket", "cold-items", "queries"] = "leave-last-out"
+    """What is held out for validation and test; where there are queries alone, a part of them."""
     order: Literal["known", "unknown"] | None = None
     """Whether the order of a history says something; by default it does unless most users' last two events tie."""
     tower: TowerConfig = TowerConfig()
@@ -128,7 +127,8 @@ def fit_model(
         after_epoch: Told how the tower's training goes; may raise to end it.
 
     Raises:
-        DataError: Fewer than two users or items to learn from.
+        DataError: Fewer than two items, or than two users or queries to learn from.
+        ConfigError: There are queries alone, and the config has no use for them.
     """
     contexts = Contexts.of(dataset, split, config.context)
     source, fitted = _fit_sides(dataset, split, contexts, config, seed, checkpoint, after_epoch)
@@ -147,9 +147,9 @@ def fit_model(
     )
     mixed = np.random.default_rng(seed).permutation(len(split.validation))
     cases = split.validation.chosen(mixed[: config.scorer_training.cases])
-    levels = chosen[0].newcomer_level, chosen[1].newcomer_level
-    asked = scorer_cases(fitted, retriever, levels, cases, config.scorer_training.again, seed)
-    trained = train_scorer(asked, config.scorer, config.scorer_training, seed)
+    levels, asked = (chosen[0].newcomer_level, chosen[1].newcomer_level), split.queries.validation
+    groups = scorer_cases(fitted, retriever, levels, cases, asked, config.scorer_training.again, seed)
+    trained = train_scorer(groups, config.scorer, config.scorer_training, seed)
     validation = {
         **_tower_quality(fitted, split.validation, contexts, shape.history),
         **{f"{name}/ndcg@10": choice.ndcg for name, choice in zip(("neighbours", "followers"), chosen, strict=True)},
@@ -213,7 +213,8 @@ def tower_quality(
         after_epoch: Told how the tower's training goes; may raise to end it.
 
     Raises:
-        DataError: Fewer than two users or items to learn from.
+        DataError: Fewer than two items, or than two users or queries to learn from.
+        ConfigError: There are queries alone, and the config has no use for them.
     """
     contexts = Contexts.of(dataset, split, config.context)
     _, fitted = _fit_sides(dataset, split, contexts, config, seed, None, after_epoch)
@@ -229,12 +230,14 @@ def _fit_sides(
     checkpoint: Path | None,
     after_epoch: AfterEpoch,
 ) -> tuple[Source, Fitted]:
-    learners = sum(len(rows) >= 2 for rows in split.fit)
-    if learners < 2 or len(dataset.items) < 2:
+    learners, typed = sum(len(rows) >= 2 for rows in split.fit), split.queries
+    if max(learners, len(typed.fit)) < 2 or len(dataset.items) < 2:
         raise DataError(
             f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
-            f"and {len(dataset.items)} items: too few to learn from"
+            f"{len(typed.fit)} queries to learn from and {len(dataset.items)} items: too few to learn from"
         )
+    if learners < 2:
+        _check_queries_teach(config)
     if config.kind == "factorisation" and config.encoder.tune != "none":
         raise ConfigError(
             f"encoder.tune={config.encoder.tune} has nothing to learn by with kind=factorisation, which reads no text "
@@ -242,7 +245,8 @@ def _fit_sides(
         )
     folder = Path(config.encoder.folder) if config.encoder.folder else default_encoder()
     pooling = config.encoder.pooling or stated_pooling(folder)
-    requests = RequestTexts(title_fragments(dataset.items, seed), contexts.texts)
+    fragments = title_fragments(dataset.items, seed)
+    requests = RequestTexts(fragments, contexts.texts, typed.fit.texts, typed.validation.texts)
     source = Source(folder, pooling, dataset.items, config.template, requests)
     if config.kind == "tower":
         shape = config.tower_for(dataset)
@@ -250,17 +254,27 @@ def _fit_sides(
     return source, fit_factorisation(source, split, config, seed)
 
 
+def _check_queries_teach(config: TrainConfig) -> None:
+    """Queries alone teach the tower, and nothing else."""
+    for key, value, wanted in (("kind", config.kind, "tower"), ("encoder.tune", config.encoder.tune, "none")):
+        if value != wanted:
+            raise ConfigError(f"{key}={value} learns from interactions, of which there are none: set {key}={wanted}")
+    if config.training.request_weight == 0:
+        raise ConfigError("training.request_weight=0 leaves nothing to learn from queries: set it above 0")
+
+
 @torch.inference_mode()
 def _tower_quality(fitted: Fitted, cases: HeldOut, contexts: Contexts, history: int) -> dict[str, float]:
-    """NDCG@10 of the tower alone on validation users, and where contexts are known also with them."""
+    """NDCG@10 of the tower alone on validation cases, and where contexts are known also with them."""
     if not len(cases):
         return {"tower/ndcg@10": 0.0}
     vectors = torch.from_numpy(fitted.vectors)
+    typed = None if cases.queries is None else fitted.projected(fitted.requests.held_out)
 
     def quality(said: Tensor | None) -> float:
-        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, contexts=said)
+        ranked = rank_by_tower(fitted.user, vectors, cases.histories, history, 10, queries=typed, contexts=said)
         return float(np.mean(ndcg(ranked, cases.targets)))
 
     figures = {"tower/ndcg@10": quality(None)}
-    said = fitted.requests.contexts_at(contexts.validation, lambda texts: F.normalize(fitted.projection(texts), dim=-1))
+    said = fitted.requests.contexts_at(contexts.validation, fitted.projected)
     return figures if said is None else figures | {"tower/context/ndcg@10": quality(said)}

@@ -7,13 +7,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pocketrec_training.evaluate.baselines import fit_baselines
 from pocketrec_training.evaluate.baselines.baseline import history_matrix
+from pocketrec_training.evaluate.baselines.bm25 import Bm25
 from pocketrec_training.evaluate.baselines.ease import MAX_ITEMS, Ease
 from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
 from pocketrec_training.evaluate.baselines.item_knn import ItemKnn
 from pocketrec_training.evaluate.baselines.markov import Markov
 from pocketrec_training.evaluate.baselines.matrix_factorisation import MatrixFactorisation
 from pocketrec_training.evaluate.baselines.popularity import Popularity
-from pocketrec_training.evaluate.baselines.tf_idf import TfIdf, word_vectors
+from pocketrec_training.evaluate.baselines.tf_idf import TfIdf
 from pocketrec_training.evaluate.splits import leave_last_out
 
 NAMES = ("popularity", "item-knn", "ease", "markov", "tf-idf", "frozen-text", "matrix-factorisation")
@@ -119,9 +120,35 @@ def test_markov_follows_the_last_item_and_then_popularity():
 
 def test_tf_idf_vectors_agree_with_scikit_learn():
     texts = ["Blue teapot, blue!", "white teapot", "", "lantern of white metal"]
-    theirs = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(texts)
-    ours = word_vectors(texts)
+    reader = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+")
+    theirs, fitted = reader.fit_transform(texts), TfIdf.fit(texts, np.zeros(4, np.int64))
+    ours = fitted.words
     np.testing.assert_allclose((ours @ ours.T).toarray(), (theirs @ theirs.T).toarray(), atol=1e-6)
+    asked = ["a white teapot", "metal of blue metal"]
+    expected = np.argsort(-(reader.transform(asked) @ theirs.T).toarray(), axis=1, kind="stable")
+    np.testing.assert_array_equal(fitted.search(asked, 2), expected[:, :2])
+
+
+def test_bm25_is_the_written_out_sum():
+    texts = ["blue teapot blue", "white teapot", "lantern of white metal with a blue glass", ""]
+    words = [text.split() for text in texts]
+    mean = np.mean([len(line) for line in words])
+
+    def score(query, item, k1=0.9, b=0.4):
+        total = 0.0
+        for word in query.split():
+            having = sum(word in line for line in words)
+            often = item.count(word)
+            rarity = np.log(1 + (4 - having + 0.5) / (having + 0.5))
+            total += rarity * often * (k1 + 1) / (often + k1 * (1 - b + b * len(item) / mean))
+        return total
+
+    asked = ["blue teapot", "white metal white", "glass"]
+    fitted = Bm25.fit(texts)
+    found = (fitted.vocabulary.counts(asked) @ fitted.weights.T).toarray()
+    np.testing.assert_allclose(found, [[score(query, line) for line in words] for query in asked], rtol=1e-5)
+    assert fitted.search(asked, 1)[:, 0].tolist() == [0, 2, 2]
+    assert fitted.search(["klingon"], 4).tolist() == [[0, 1, 2, 3]]
 
 
 def test_tf_idf_and_frozen_text_read_the_newest_items_alone():

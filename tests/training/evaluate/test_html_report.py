@@ -79,6 +79,14 @@ def result():
     )
 
 
+def test_a_page_on_queries_speaks_of_what_was_typed_and_of_no_history(result):
+    users = evaluation_page(msgspec.structs.replace(result, notes=result.notes | {"split": "leave-last-out"}))
+    typed = evaluation_page(msgspec.structs.replace(result, notes=result.notes | {"split": "queries"}))
+    assert "history is masked" in users
+    assert "history is masked" not in typed
+    assert "What people typed" in typed
+
+
 def cells(lines):
     return [[cell for cell in line if cell] for line in lines]
 

@@ -32,7 +32,7 @@ class HistoryAugmentation(Config, frozen=True, kw_only=True):
 
 
 def shortened(pieces: Sequence[Rows], config: HistoryAugmentation, random: np.random.Generator) -> list[Rows]:
-    """Pieces of histories after crop and drop; two items are left at least.
+    """Pieces of histories after crop and drop; two items are left at least, of those that have two.
 
     Example:
         >>> piece = np.arange(10, dtype=np.int32)
@@ -64,7 +64,7 @@ def disguised(batch: Batch, config: HistoryAugmentation, near: NDArray[np.int64]
 
 
 def _cropped(piece: Rows, share: float, random: np.random.Generator) -> Rows:
-    if random.random() >= share:
+    if random.random() >= share or len(piece) < 2:
         return piece
     length = int(random.integers(max(2, len(piece) // 2), len(piece) + 1))
     start = int(random.integers(0, len(piece) - length + 1))

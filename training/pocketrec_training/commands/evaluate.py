@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, help="folder of a bundle, measured through the runtime")
     parser.add_argument(
         "--split",
-        help="leave-last-out, global-time, last-basket or cold-items; default: the one it was trained with",
+        help="leave-last-out, global-time, last-basket, cold-items or queries; default: the one it was trained with",
     )
     parser.add_argument("--at", type=_positive, default=10, metavar="K", help="cutoff to show (default 10)")
     parser.add_argument("--no-baselines", action="store_true", help="measure the model or bundle alone")

@@ -16,7 +16,7 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class BundleRanker:
-    """Ranks with `Recommender.recommend_many`, as a program would."""
+    """Ranks with `Recommender.recommend_many`, and searches with `rank`, as a program would."""
 
     recommender: Recommender
     ids: Sequence[str]
@@ -46,4 +46,14 @@ class BundleRanker:
                 for line, answer in enumerate(answers, start):
                     ranked[line, : len(answer)] = [self.row_of[one.id] for one in answer]
                 shown.advance(len(asked))
+        return ranked
+
+    def search(self, queries: Sequence[str], k: int) -> NDArray[np.int32]:
+        """Rows of the k best items for each query, as `Searcher.search` says."""
+        ranked = np.full((len(queries), k), -1, dtype=np.int32)
+        with progress("Asking the bundle", total=len(queries)) as shown:
+            for line, query in enumerate(queries):
+                answer = self.recommender.rank(query=query, k=k)
+                ranked[line, : len(answer)] = [self.row_of[name] for name in answer]
+                shown.advance()
         return ranked

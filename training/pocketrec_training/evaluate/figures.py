@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pocketrec_export.rankings import Interval
 from pocketrec_training.evaluate.leads import find_leads
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
-from pocketrec_training.evaluate.ranker import Ranker
+from pocketrec_training.evaluate.ranker import Ranker, Searcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,8 @@ def measure_all(
         measured[name] = Measurement.of(ranker, yardstick, unmasked)
         del ranker
     return measured
+
+
+def measure_searches(searchers: Iterable[tuple[str, Searcher]], yardstick: Yardstick) -> dict[str, Measurement]:
+    """Measure answers to queries likewise."""
+    return {name: Measurement.of_search(searcher, yardstick) for name, searcher in searchers}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.query_split import QueryParts
 from pocketrec_training.evaluate.splits import Split, cut_at, last_of, moments
 
 WINDOW_SHARE = 0.1
@@ -39,7 +40,7 @@ def folds(dataset: Dataset, k: int, seed: int = 0, validation_share: float = 0.1
         for user in chosen:
             fit[user] = whole[user][:-1]
         name, validation, test = f"fold {number} of {k}", last_of(whole, chosen), last_of(whole, np.sort(held))
-        splits.append(Split(name, fit, validation, test, before_test))
+        splits.append(Split(name, fit, validation, test, before_test, QueryParts.of(dataset.queries)))
     return splits
 
 

@@ -14,6 +14,7 @@ _SPLITS = {
     "global-time": "What users took in the newest tenth of the interactions is to be foreseen from all before it.",
     "last-basket": "The items of each user's last basket are to be foreseen from all baskets before it.",
     "cold-items": "The last interaction of each user is to be foreseen; a tenth of the items was never learnt from.",
+    "queries": "What people typed is to find the items that were judged to answer it; none of it was learnt from.",
 }
 _SIGNIFICANT = (
     "p: paired randomisation test; bootstrap p: paired, studentised bootstrap; both two-sided and Holm-adjusted over "
@@ -113,10 +114,10 @@ def _how(result: Result) -> str:
     """Split and ranking in plain words."""
     split = _SPLITS.get(result.notes.get("split", ""), "")
     items = " ".join(["All", result.notes.get("items", ""), "items"]).replace("  ", " ")
-    return (
-        f"{split} {items} are ranked, none is sampled. Unless said otherwise, the user's history is masked: "
-        "its items can't be recommended again."
-    ).strip()
+    ranked = f"{split} {items} are ranked, none is sampled.".strip()
+    if result.notes.get("split") == "queries":
+        return ranked
+    return f"{ranked} Unless said otherwise, the user's history is masked: its items can't be recommended again."
 
 
 def _bars(result: Result, metric: str, at: int) -> list[svg.Bar]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.rankings import Interval, bootstrap_intervals
 from pocketrec_training.evaluate.metrics import Values, accuracy, coverage, diversity, gini, novelty
-from pocketrec_training.evaluate.ranker import Ranker
-from pocketrec_training.evaluate.slices import slices
+from pocketrec_training.evaluate.ranker import Ranker, Searcher
+from pocketrec_training.evaluate.slices import query_slices, slices
 from pocketrec_training.evaluate.splits import Split
 
 CUTOFFS = (5, 10, 20)
@@ -45,8 +45,16 @@ class Yardstick:
         learnt = [np.unique(rows) for rows in split.fit if len(rows)]
         takers = np.bincount(np.concatenate([*learnt, np.zeros(0, np.int32)]), minlength=len(vectors))
         cold = split.cold(len(vectors))
-        masks = slices(split.test, split.popularity(len(vectors)), cold)
+        if split.test.queries is None:
+            masks = slices(split.test, split.popularity(len(vectors)), cold)
+        else:
+            masks = query_slices(split.queries, cold)
         return cls(split.test, masks, takers.astype(np.int64), len(learnt), vectors, cold, at)
+
+    @property
+    def cutoffs(self) -> list[int]:
+        """Where accuracy is measured, in ascending order."""
+        return sorted(k for k in {*CUTOFFS, self.at} if k <= len(self.vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +79,32 @@ class Measurement:
             yardstick: The cases.
             unmasked: Also rank with the history's own items allowed, under keys that end in `/unmasked`.
         """
-        held_out, items, at = yardstick.held_out, len(yardstick.vectors), yardstick.at
-        cutoffs = sorted(k for k in {*CUTOFFS, at} if k <= items)
-        ranked = ranker.rank(held_out.histories, cutoffs[-1])
-        values = accuracy(ranked, held_out.targets, cutoffs)
-        values[f"novelty@{at}"] = novelty(ranked[:, :at], yardstick.takers, yardstick.users)
-        values[f"diversity@{at}"] = diversity(ranked[:, :at], yardstick.vectors)
+        held_out, cutoffs = yardstick.held_out, yardstick.cutoffs
+        measured = cls._of_ranked(ranker.rank(held_out.histories, cutoffs[-1]), yardstick)
         if unmasked:
             free = accuracy(ranker.rank(held_out.histories, cutoffs[-1], allow_seen=True), held_out.targets, cutoffs)
-            values |= {f"{key}/unmasked": value for key, value in free.items()}
+            measured.values.update({f"{key}/unmasked": value for key, value in free.items()})
         asked = np.flatnonzero(yardstick.slices["cold"])
-        alone = ranker.rank([held_out.histories[i] for i in asked], at, among=yardstick.cold)
-        found = accuracy(alone, [held_out.targets[i] for i in asked], [at])
-        for key in (f"ndcg@{at}", f"recall@{at}"):
-            values[key + AMONG_COLD] = np.zeros(len(held_out))
-            values[key + AMONG_COLD][asked] = found[key]
+        alone = ranker.rank([held_out.histories[i] for i in asked], yardstick.at, among=yardstick.cold)
+        found = accuracy(alone, [held_out.targets[i] for i in asked], [yardstick.at])
+        for key in (f"ndcg@{yardstick.at}", f"recall@{yardstick.at}"):
+            measured.values[key + AMONG_COLD] = np.zeros(len(held_out))
+            measured.values[key + AMONG_COLD][asked] = found[key]
+        return measured
+
+    @classmethod
+    def of_search(cls, searcher: Searcher, yardstick: Yardstick) -> "Measurement":
+        """Answer the queries of all cases and measure."""
+        queries = yardstick.held_out.queries or []
+        return cls._of_ranked(searcher.search(queries, yardstick.cutoffs[-1]), yardstick)
+
+    @classmethod
+    def _of_ranked(cls, ranked: NDArray[np.int32], yardstick: Yardstick) -> "Measurement":
+        """Measure rankings [cases, longest cutoff]."""
+        held_out, items, at = yardstick.held_out, len(yardstick.vectors), yardstick.at
+        values = accuracy(ranked, held_out.targets, yardstick.cutoffs)
+        values[f"novelty@{at}"] = novelty(ranked[:, :at], yardstick.takers, yardstick.users)
+        values[f"diversity@{at}"] = diversity(ranked[:, :at], yardstick.vectors)
         return cls(
             values=values,
             overall={

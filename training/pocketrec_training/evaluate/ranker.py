@@ -1,4 +1,4 @@
-"""What is evaluated: anything that ranks items for histories."""
+"""What is evaluated: anything that ranks items for histories, or for queries."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -28,6 +28,13 @@ class Ranker(Protocol):
         Items of the history are left out unless `allow_seen`, and all but those of the mask `among`; -1 stands where
         there are fewer than k.
         """
+
+
+class Searcher(Protocol):
+    """Ranks the whole catalogue for what was typed."""
+
+    def search(self, queries: Sequence[str], k: int) -> NDArray[np.int32]:
+        """Rows of the k best items for each query, [n, k], best first; -1 where there are fewer than k."""
 
 
 def rank_by_scores(

@@ -15,6 +15,8 @@ from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.text_vectors import default_encoder, text_vectors
 
 _MAX_TOKENS = 64
+_MAX_TOKENS_SEARCH = 256
+"""What is searched may be long, and this is what all-MiniLM-L6-v2 was made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,10 @@ class EvaluationOptions:
     """Of bootstrap, permutations, folds and matrix factorisation."""
 
 
-def frozen_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+def frozen_vectors(texts: Sequence[str], search: bool = False) -> NDArray[np.float32]:
     """Unit vectors of all-MiniLM-L6-v2 as it came: a baseline, and the same measure of diversity for all."""
-    encoder = default_encoder()
-    return text_vectors(texts, encoder, stated_pooling(encoder), _MAX_TOKENS, "Reading items")
+    encoder, most = default_encoder(), _MAX_TOKENS_SEARCH if search else _MAX_TOKENS
+    return text_vectors(texts, encoder, stated_pooling(encoder), most, "Reading items")
 
 
 def repeated_targets(split: Split) -> int:

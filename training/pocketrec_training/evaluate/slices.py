@@ -1,9 +1,10 @@
-"""Which test cases are the hard ones: cold and rare items, short and long histories."""
+"""Which test cases are the hard ones: cold and rare items, short and long histories, unlike queries."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec_export.held_out import HeldOut
+from pocketrec_training.evaluate.query_split import QueryParts
 
 SHORT = 5
 """Histories up to this length are short."""
@@ -25,6 +26,25 @@ def head_items(popularity: NDArray[np.int64], share: float = HEAD_SHARE) -> NDAr
     head = np.zeros(len(popularity), dtype=np.bool_)
     head[order[before < share * popularity.sum()]] = True
     return head & (popularity > 0)
+
+
+def query_slices(queries: QueryParts, cold: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Test queries by how far they are from those that were learnt from.
+
+        cold    all answers without an interaction or another query that anything was learnt or chosen by
+        unlike  no other query has half of the words: it is no negation or rewording of one that was learnt
+
+    Args:
+        queries: Of all parts.
+        cold: Items that were never met, [items]; see `Split.cold`.
+
+    Returns:
+        Masks [n] by name.
+    """
+    return {
+        "cold": np.array([cold[rows].all() for rows in queries.test.answers], dtype=np.bool_),
+        "unlike": queries.unlike(),
+    }
 
 
 def slices(held_out: HeldOut, popularity: NDArray[np.int64], cold: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pocketrec.errors import DataError
 from pocketrec_export.held_out import HeldOut
 from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.query_split import QueryParts
 
 Rows = NDArray[np.int32]
 
@@ -29,19 +30,23 @@ class Split:
     test: HeldOut
     before_test: list[Rows]
     """What models may learn from when every choice is made: `fit`, and what validation asked for after it."""
+    queries: QueryParts = field(default_factory=QueryParts.none)
+    """Those that may be learnt from do so beside `fit`, whatever the cases are."""
 
     def final(self) -> "Split":
         """The same test after a last lesson: all of `before_test` is learnt from, and nothing is left to choose by."""
         nobody = HeldOut(np.zeros(0, np.int32), [], [])
-        return Split(self.name, self.before_test, nobody, self.test, self.before_test)
+        return Split(self.name, self.before_test, nobody, self.test, self.before_test, self.queries.final())
 
     def popularity(self, items: int) -> NDArray[np.int64]:
         """Interactions with each item that models may learn from, [items]."""
         return _counts(self.fit, items)
 
     def cold(self, items: int) -> NDArray[np.bool_]:
-        """Items that nothing was learnt or chosen by before test, [items]."""
+        """Items that nothing was learnt or chosen by before test: neither taken nor the answer to a query, [items]."""
         unmet: NDArray[np.bool_] = _counts(self.before_test, items) == 0
+        for part in (self.queries.fit, self.queries.validation):
+            unmet[part.items()] = False
         return unmet
 
 
@@ -60,6 +65,7 @@ def leave_last_out(dataset: Dataset) -> Split:
         validation=last_of([rows[:-1] for rows in whole], users),
         test=last_of(whole, users),
         before_test=[rows[:-1] if len(rows) >= 3 else rows for rows in whole],
+        queries=QueryParts.of(dataset.queries),
     )
 
 
@@ -134,7 +140,24 @@ def cold_items(dataset: Dataset) -> Split:
         validation=whole.validation.chosen(np.array(kept, dtype=np.int64)),
         test=whole.test,
         before_test=[rows[~for_test[rows]] for rows in whole.before_test],
+        queries=whole.queries,
     )
+
+
+def queries(dataset: Dataset) -> Split:
+    """Queries as cases, of the splits that the source names; all histories are for learning.
+
+    Raises:
+        DataError: The data set has no such queries.
+    """
+    parts = QueryParts.of(dataset.queries)
+    if not (len(parts.test) and len(parts.fit)):
+        raise DataError(
+            f"data set {dataset.card.name} has {len(parts.fit)} queries to learn from and {len(parts.test)} to test, "
+            "by column split of queries: use the split leave-last-out"
+        )
+    whole = dataset.histories()
+    return Split("queries", whole, parts.validation.held_out(), parts.test.held_out(), whole, parts)
 
 
 SPLITS: dict[str, Callable[[Dataset], Split]] = {
@@ -142,11 +165,12 @@ SPLITS: dict[str, Callable[[Dataset], Split]] = {
     "global-time": global_time,
     "last-basket": last_basket,
     "cold-items": cold_items,
+    "queries": queries,
 }
 
 
 def make_split(dataset: Dataset, name: str) -> Split:
-    """Cut by the name that models and bundles record.
+    """Cut by the name that models and bundles record; a data set of queries alone is always cut by them.
 
     Raises:
         ValueError: No such split.
@@ -154,7 +178,8 @@ def make_split(dataset: Dataset, name: str) -> Split:
     """
     if name not in SPLITS:
         raise ValueError(f"split {name!r} is unknown; choose one of {', '.join(SPLITS)}")
-    split = SPLITS[name](dataset)
+    alone = dataset.queries is not None and not len(dataset.rows)
+    split = SPLITS["queries" if alone else name](dataset)
     if not len(split.test):
         raise DataError(
             f"data set {dataset.card.name}: no user has the three interactions or baskets that {name} needs"
@@ -212,7 +237,8 @@ def _cut(dataset: Dataset, name: str, places: Callable[[NDArray[np.int64]], Sequ
         before_test.append(rows[:second])
         validation.add(user, rows[:first], rows[first:second])
         test.add(user, rows[:second], rows[second:end])
-    return Split(name, fit, validation.held_out(), test.held_out(), before_test)
+    queries = QueryParts.of(dataset.queries)
+    return Split(name, fit, validation.held_out(), test.held_out(), before_test, queries)
 
 
 class _Cases:

@@ -1,18 +1,19 @@
 """All baselines, fitted one after the other as they are asked for, so that one is in memory at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketrec_training.evaluate.baselines.bm25 import Bm25
 from pocketrec_training.evaluate.baselines.ease import MAX_ITEMS, Ease
-from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
+from pocketrec_training.evaluate.baselines.frozen_text import FrozenSearch, FrozenText
 from pocketrec_training.evaluate.baselines.item_knn import ItemKnn
 from pocketrec_training.evaluate.baselines.markov import Markov
 from pocketrec_training.evaluate.baselines.matrix_factorisation import MatrixFactorisation
 from pocketrec_training.evaluate.baselines.popularity import Popularity
 from pocketrec_training.evaluate.baselines.tf_idf import TfIdf
-from pocketrec_training.evaluate.ranker import Ranker
+from pocketrec_training.evaluate.ranker import Ranker, Searcher
 from pocketrec_training.evaluate.splits import Split
 
 
@@ -41,3 +42,21 @@ def fit_baselines(
     if vectors is not None:
         yield "frozen-text", FrozenText.fit(vectors, popularity)
     yield "matrix-factorisation", MatrixFactorisation.fit(split.fit, items, seed=seed)
+
+
+def fit_searchers(
+    split: Split, texts: Sequence[str], read: Callable[[Sequence[str]], NDArray[np.float32]]
+) -> Iterator[tuple[str, Searcher]]:
+    """Fit every baseline that answers queries; none has anything to learn from them.
+
+    Args:
+        split: Its `before_test` orders what TF-IDF finds no word in.
+        texts: Text of each item.
+        read: Gives unit vectors of texts from a pretrained encoder.
+
+    Yields:
+        Names and searchers.
+    """
+    yield "bm25", Bm25.fit(texts)
+    yield "tf-idf", TfIdf.fit(texts, split.final().popularity(len(texts)))
+    yield "frozen-text", FrozenSearch(read(texts), read)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pocketrec_training.evaluate.baselines.baseline import Baseline, history_matrix
 from pocketrec_training.evaluate.ranker import Histories
-from pocketrec_training.text_ease import ease
+from pocketrec_training.text_ease import ease, gram
 
 MAX_ITEMS = 20_000
 """The closed form inverts a dense items x items matrix; beyond this it takes over 3 GB."""
@@ -39,7 +39,7 @@ class Ease(Baseline):
         """
         if items > MAX_ITEMS:
             raise ValueError(f"EASE inverts an items x items matrix: {items} items are more than {MAX_ITEMS}")
-        return cls(items, np.ascontiguousarray(ease(history_matrix(histories, items), regularisation)))
+        return cls(items, np.ascontiguousarray(ease(gram(history_matrix(histories, items)), regularisation)))
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Sums of the history's rows of B."""

@@ -1,12 +1,13 @@
 """Frozen text: item vectors of a pretrained encoder, as it came."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec_training.evaluate.baselines.baseline import Baseline, history_matrix, popularity_below_zero
-from pocketrec_training.evaluate.ranker import Histories
+from pocketrec_training.evaluate.ranker import Histories, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,17 @@ class FrozenText(Baseline):
         scores: NDArray[np.float32] = (taken @ self.vectors) @ self.vectors.T
         scores[np.diff(taken.indptr) == 0] = self.below
         return scores
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSearch:
+    """Inner product with the vector of the query."""
+
+    vectors: NDArray[np.float32]
+    """Of items, [items, d], rows of unit length."""
+    read: Callable[[Sequence[str]], NDArray[np.float32]]
+    """Gives vectors [texts, d] of texts."""
+
+    def search(self, queries: Sequence[str], k: int) -> NDArray[np.int32]:
+        """Rows of the k best items for each query, as `Searcher.search` says."""
+        return best(self.read(queries) @ self.vectors.T, k)
