@@ -146,7 +146,7 @@ def test_a_new_item_stands_among_the_items_that_the_shipped_encoder_finds_alike(
     recommender.upsert([Item(id="new", title="blue rug", categories=("living",))])
     vectors = np.load(toy_bundle / "vectors.npy")
     known = np.load(toy_bundle / "popularity.npy") > 0
-    length = read_manifest(toy_bundle).newcomer_length
+    length = Manifest.read(toy_bundle).newcomer_length
     vector = settled(recommender.encode(["blue rug. living"]), vectors, known, length)[0]
     best = recommender.similar("new", k=1)[0]
     assert best.score == pytest.approx(float((vectors @ vector).max()), abs=1e-5)
