@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from fakes import make_bundle, newcomer, random_vectors, shop_items, text_vector
+from fakes import NEWCOMER_LENGTH, make_bundle, newcomer, random_vectors, shop_items, text_vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,7 +168,7 @@ def test_an_overlay_from_another_encoder_is_read_again(bundle, tmp_path):
     again = Recommender.load(other, overlay=tmp_path / "state")
     read, vectors = again.encode(["grey rug"]), np.load(other / "vectors.npy")
     assert not np.allclose(read[0], text_vector("grey rug"))
-    vector = settled(read, vectors, np.load(other / "popularity.npy") > 0)[0]
+    vector = settled(read, vectors, np.load(other / "popularity.npy") > 0, NEWCOMER_LENGTH)[0]
     assert again.similar("new", k=1)[0].score == pytest.approx(float((vectors @ vector).max()), abs=1e-5)
 
 

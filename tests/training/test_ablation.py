@@ -80,7 +80,8 @@ def test_a_variant_that_breaks_training_loses_beyond_chance(done):
     low, high = result.intervals["broken/over/base/ndcg@10"]
     assert low < lead < high < 0
     low, high = result.intervals["without residual/over/base/ndcg@10"]
-    assert low <= 0 <= high
+    assert low < result.metrics["without residual/over/base/ndcg@10"] < high
+    assert result.metrics["broken/over/base/effect"] < result.metrics["without residual/over/base/effect"]
     for name in ("base", "broken", "without residual"):
         low, high = result.intervals[f"{name}/ndcg@10"]
         assert low <= result.metrics[f"{name}/ndcg@10"] <= high
