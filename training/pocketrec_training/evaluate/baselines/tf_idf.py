@@ -70,7 +70,7 @@ def word_vectors(counts: sparse.csr_array, rarity: NDArray[np.float64]) -> spars
         >>> counts = Vocabulary.of(["blue teapot"]).counts(["blue teapot", "Blue teapot, teapot!", ""])
         >>> word_vectors(counts, np.ones(2)).toarray().round(3)
         array([[0.707, 0.707],
-               [0.508, 0.861],
+               [0.509, 0.861],
                [0.   , 0.   ]], dtype=float32)
     """
     vectors = counts.copy()
