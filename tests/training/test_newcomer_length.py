@@ -46,3 +46,20 @@ def test_with_nobody_to_measure_by_newcomers_are_as_long_as_others():
     items, read, users, histories = world(0)
     assert fair_length(users[:0], [], items, read, KNOWN, 0) == 1.0
     assert fair_length(users, histories, items, read, np.zeros(ITEMS, np.bool_), 0) == 1.0
+
+
+@pytest.mark.parametrize("items", [5, 6, 8, 12, 15])
+def test_a_handful_of_items_has_a_length_too(items):
+    vectors = random_vectors(items, 0, dim=4)
+    histories = [np.array([row % items], np.int32) for row in range(20)]
+    length = fair_length(random_vectors(20, 1, dim=4), histories, vectors, vectors, np.ones(items, np.bool_), 0)
+    assert 0 < length <= 1
+
+
+def test_newcomers_whom_everybody_meets_anyway_still_have_a_length():
+    """Users like one thing alone, the newcomers' twin: no length is short enough, but none is no vector."""
+    vectors = np.zeros((30, 4), np.float32)
+    vectors[:, 0], vectors[:, 1] = -1, 1e-3
+    users = np.tile(np.array([[1, 0, 0, 0]], np.float32), (20, 1))
+    length = fair_length(users, [np.zeros(0, np.int32)] * 20, vectors, vectors, np.ones(30, np.bool_), 0)
+    assert 0 < length <= 1

@@ -179,10 +179,10 @@ def _measured(split: Split, seed: int) -> list[NDArray[np.int32]]:
 
 @torch.no_grad()
 def _fair_length(table: ItemTable, tower: UserTower, split: Split, seed: int) -> float:
-    histories = _measured(split, seed)
-    users = user_vectors(tower, table(), histories, tower.history).numpy()
+    histories, vectors = _measured(split, seed), table()
+    users = user_vectors(tower, vectors, histories, tower.history).numpy()
     known = split.popularity(len(table.residual)) > 0
-    return fair_length(users, histories, table().numpy(), table.read(table.text_vectors).numpy(), known, seed)
+    return fair_length(users, histories, vectors.numpy(), table.read(table.text_vectors).numpy(), known, seed)
 
 
 @torch.no_grad()

@@ -88,7 +88,7 @@ def choose_neighbours(
 
     def followers() -> Iterator[Chosen]:
         for way in follower_ways:
-            again = partial(_followers, texts, vectors, history, way)
+            again = partial(fit_followers, texts=texts, vectors=vectors, past=history, config=way)
             yield _judged(again(fit), cases, again, way.newcomer_level)
             shown.advance()
 
@@ -101,12 +101,6 @@ def _neighbours(
     texts: Sequence[str], vectors: NDArray[np.float32], way: NeighbourConfig, decay: float, histories: Sequence[Rows]
 ) -> Neighbours:
     return replace(fit_neighbours(histories, texts, vectors, way), decay=decay)
-
-
-def _followers(
-    texts: Sequence[str], vectors: NDArray[np.float32], past: int, way: FollowerConfig, histories: Sequence[Rows]
-) -> Neighbours:
-    return fit_followers(histories, texts, vectors, past, way)
 
 
 def _best(tried: Iterator[Chosen], none: Chosen) -> Chosen:

@@ -18,6 +18,13 @@ _STEPS = 12
 """Halvings: the length is found to a thousandth."""
 
 
+def playing_newcomers(known: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """A tenth of the known items, drawn to play newcomers: mask [items]."""
+    rows, playing = np.flatnonzero(known), np.zeros_like(known)
+    playing[np.random.default_rng(seed).permutation(rows)[: round(_PRETENDING * len(rows))]] = True
+    return playing
+
+
 def fair_length(
     users: Floats, histories: Sequence[Rows], vectors: Floats, read: Floats, known: NDArray[np.bool_], seed: int
 ) -> float:
@@ -37,29 +44,25 @@ def fair_length(
     Returns:
         0 < length <= 1; 1 if there is nothing to measure by.
     """
-    rows = np.flatnonzero(known)
-    count = round(_PRETENDING * len(rows))
+    playing = playing_newcomers(known, seed)
+    count, others = int(playing.sum()), known & ~playing
     if not count or not len(users):
         return 1.0
-    playing = np.random.default_rng(seed).permutation(rows)[:count]
-    others = known.copy()
-    others[playing] = False
     theirs = users @ settled(read[playing], vectors, others).T
     rest = users @ vectors[others].T
-    place = np.full(len(known), -1)
-    place[others] = np.arange(len(rest[0]))
-    new = np.full(len(known), -1)
-    new[playing] = np.arange(count)
+    place, new = np.full(len(known), -1), np.full(len(known), -1)
+    place[others], new[playing] = np.arange(rest.shape[1]), np.arange(count)
     for line, history in enumerate(histories):
         for scores, at in ((rest, place), (theirs, new)):
             met = at[history]
             scores[line, met[met >= 0]] = -np.inf
-    best = torch.from_numpy(rest).topk(min(_SEEN, rest.shape[1]), dim=1).values
+    seen = min(_SEEN, rest.shape[1])
+    best = torch.from_numpy(rest).topk(seen, dim=1).values
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        mine = torch.from_numpy(middle * theirs).topk(min(_SEEN, count), dim=1).values
-        least = torch.cat([best, mine], dim=1).topk(_SEEN, dim=1).values[:, -1:]
-        share = float((mine >= least).sum() / (_SEEN * len(users)))
+        mine = torch.from_numpy(middle * theirs).topk(min(seen, count), dim=1).values
+        least = torch.cat([best, mine], dim=1).topk(seen, dim=1).values[:, -1:]
+        share = float((mine >= least).sum() / (seen * len(users)))
         low, high = (low, middle) if share > _PRETENDING else (middle, high)
-    return round(high, 3)
+    return max(round(high, 3), 0.001)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pocketrec.neighbours import Neighbours
+from pocketrec_training.text_vectors import centred
 from pocketrec_training.truncation import truncated
 
 Floats = NDArray[np.float32]
@@ -28,9 +29,8 @@ def votes_by_text(vectors: Floats, new: Mask, level: float) -> Floats:
         new: Mask of the newcomers [items].
         level: Sum of all votes for a newcomer, on average.
     """
-    centred = vectors - vectors.mean(axis=0)  # texts of one domain share a large common part, which says nothing
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    votes: Floats = np.maximum(centred @ centred[new].T, 0) ** _POWER
+    alike = centred(vectors)
+    votes: Floats = np.maximum(alike @ alike[new].T, 0) ** _POWER
     votes[np.flatnonzero(new), np.arange(votes.shape[1])] = 0
     if len(votes) > _VOTERS:
         votes[votes < np.partition(votes, -_VOTERS, axis=0)[-_VOTERS]] = 0

@@ -14,12 +14,10 @@ from pocketrec_export.held_out import HeldOut
 from pocketrec_training.candidate_lists import Cases, Retriever
 from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
+from pocketrec_training.newcomer_length import playing_newcomers
 from pocketrec_training.newcomer_votes import with_votes_by_text
 from pocketrec_training.request_texts import FRAGMENTS
 from pocketrec_training.tower_ranking import user_vectors
-
-_NEW = 0.1
-"""Share of the known items that play newcomers."""
 
 
 @torch.inference_mode()
@@ -91,9 +89,7 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, levels: tuple[float, fl
     Few data sets have enough new items for the scorer to learn what a newcomer's likeness is worth.
     """
     known = retriever.popularity > 0
-    rows = np.flatnonzero(known)
-    playing = np.zeros_like(known)
-    playing[np.random.default_rng(seed).permutation(rows)[: round(_NEW * len(rows))]] = True
+    playing = playing_newcomers(known, seed)
     read = fitted.projected(torch.from_numpy(fitted.read)).numpy()
     vectors = fitted.vectors.copy()
     vectors[playing] = settled(read[playing], fitted.vectors, known & ~playing, fitted.newcomer_length)

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from msgspec import Meta
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags_array, vstack
@@ -24,6 +23,7 @@ from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec_training.newcomer_votes import truncated_with_newcomers, with_votes_by_text
 from pocketrec_training.slim import slim
+from pocketrec_training.text_vectors import centred
 from pocketrec_training.truncation import strongest
 
 _WORD = re.compile(r"\w+")
@@ -100,11 +100,10 @@ def fit_neighbours(
 def likeness(vectors: NDArray[np.float32]) -> Tensor:
     """How alike items are to the encoder: float [items, items], each row's square sum that of one shared word.
 
-    Every dimension of the vectors is one more user, who "took" each item by so much. Vectors of one domain share a
-    large common part, which says nothing: it is taken off.
+    Every dimension of the vectors, less their common part, is one more user, who "took" each item by so much.
     """
-    centred = torch.from_numpy(vectors - vectors.mean(axis=0))
-    return F.normalize(centred, dim=1) @ F.normalize(centred, dim=1).T
+    alike = torch.from_numpy(centred(vectors))
+    return alike @ alike.T
 
 
 def gram(matrix: csr_matrix) -> Tensor:
