@@ -193,7 +193,7 @@ def read_card(folder: Path) -> ModelCard:
             "make one with: pocketrec train --data DATASET --out MODEL"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {error}; train the model again with this version of pocketrec") from None
     if card.format > FORMAT:
         raise ModelError(f"{path} has format {card.format}; this version reads up to {FORMAT}")
     return card
@@ -204,5 +204,8 @@ def _load(part: nn.Module, prefix: str, weights: Mapping[str, Tensor], folder: P
     try:
         part.load_state_dict(own)
     except RuntimeError as error:
-        raise ModelError(f"{folder}/weights.safetensors doesn't fit model.json: {error}") from None
+        why = " ".join(str(error).split())
+        raise ModelError(
+            f"{folder}/weights.safetensors doesn't fit model.json: {why}; train it again with this version of pocketrec"
+        ) from None
     part.requires_grad_(False)

@@ -141,7 +141,7 @@ class Manifest(Config, frozen=True, kw_only=True):
         try:
             return msgspec.json.decode(content, type=cls)
         except msgspec.DecodeError as error:
-            raise BundleError(f"{path}: {error}") from None
+            raise BundleError(f"{path}: {error}; export the bundle again with this version of pocketrec") from None
 
     def check_files(self, folder: Path) -> None:
         """Check size and hash of every file, before native code reads any of them.

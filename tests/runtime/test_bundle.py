@@ -1,5 +1,7 @@
 """A bundle is checked before it's used: whatever is altered or missing, one error names the file."""
 
+import hashlib
+import re
 import shutil
 
 import msgspec
@@ -77,6 +79,15 @@ def test_a_newer_format_is_told_with_the_line_that_upgrades(copy):
     newer = msgspec.structs.replace(Manifest.read(copy), format=FORMAT + 1)
     newer.write(copy)
     with pytest.raises(BundleError, match=f"format {FORMAT + 1}.*pip install --upgrade pocketrec"):
+        Recommender.load(copy)
+
+
+def test_a_manifest_of_an_earlier_version_is_told_what_to_do(copy):
+    path = copy / NAME
+    old = re.sub(rb'\n  "newcomer_length": [^\n]*', b"", path.read_bytes())
+    blank = old.replace(Manifest.read(copy).digest.encode(), b"0" * 64)
+    path.write_bytes(blank.replace(b"0" * 64, hashlib.sha256(blank).hexdigest().encode()))
+    with pytest.raises(BundleError, match=r"missing required field `newcomer_length`; export the bundle again"):
         Recommender.load(copy)
 
 
