@@ -133,7 +133,7 @@ def test_what_is_there_is_not_done_again_and_a_new_variant_is(done, shop_file):
     assert ablation_result(again, run_ablation(source, work, again)).metrics == result.metrics
     assert times(work) == before
     (work / "broken" / "seed-0" / "evaluate.json").unlink()  # as if killed while it was measured
-    more = ablation_of(shop_file, {**VARIANTS, "narrow": ("train.dim=4",)}, users_share=0.8, cold=False)
+    more = ablation_of(shop_file, {**VARIANTS, "narrow": ("train.dim=4",)}, users_share=0.8, cold=())
     later = ablation_result(more, run_ablation(source, work, more))
     after = times(work)
     changed = {path.relative_to(work).parts[0] for path in after if after[path] != before.get(path)}
@@ -170,6 +170,38 @@ def test_the_command_shows_every_variant_and_writes_the_result(done, shop_file, 
     written = Result.read(tmp_path / "result.json")
     assert (written.name, written.command) == ("ablation-quick", "pocketrec ablate quick")
     assert (written.metrics, written.intervals) == (result.metrics, result.intervals)
+
+
+def test_what_all_share_is_changed_for_all_and_only_the_named_meet_cold_items(shop_file, tmp_path):
+    ablation = ablation_of(
+        shop_file,
+        {"wide": ("train.dim=32",), "still": ("train.training.rate=1e-6",)},
+        base=("train.training.epochs=2", "train.refit=0"),
+        cold=("still",),
+    )
+    assert {config.training.epochs for config in ablation.variants.values()} == {2}
+    reached = run_ablation(write_shop(tmp_path / "shop"), tmp_path / "work", ablation)
+    result = ablation_result(ablation, reached)
+    assert {name for name in reached if f"{name}/cold/ndcg@10" in result.metrics} == {"base", "still"}
+    assert "still/cold/over/base/p" in result.metrics
+    header, base, wide, still = ablation_rows(result)
+    place = header.index("cold/ndcg@10")
+    assert wide[place : place + 3] == ["", "", ""]
+    assert base[place]
+    assert all(still[place : place + 3])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"base": ("seeds=[3]",)}, r"base changes what isn't a variant's"),
+        ({"base": ("train.split=global-time",)}, r"base changes what isn't a variant's"),
+        ({"cold": ("broad",)}, "cold names broad: not among the variants"),
+    ],
+)
+def test_what_all_share_is_checked_too(shop_file, options, words):
+    with pytest.raises(ConfigError, match=words):
+        ablation_of(shop_file, {"wide": ("train.dim=32",)}, **options)
 
 
 @pytest.mark.parametrize(

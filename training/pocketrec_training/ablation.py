@@ -37,8 +37,11 @@ class AblationConfig(Config, frozen=True, kw_only=True):
     """Share of the users that is learnt from and measured on; by default the experiment's."""
     seeds: Annotated[tuple[int, ...], Meta(min_length=1)] = (0,)
     """Each trains a model of every variant."""
-    cold: bool = True
-    """Train each variant with the split `cold-items` too; seeds are the experiment's `cold_seeds`, or the first one."""
+    base: tuple[str, ...] = ()
+    """What all share beside the experiment's settings, as lines `train.KEY=VALUE`: fewer epochs, so that many fit."""
+    cold: tuple[Name, ...] | None = None
+    """Variants that are trained with the split `cold-items` too, beside the base: all of them by default; for none,
+    empty. Seeds are the experiment's `cold_seeds`, or the first one."""
     variants: Annotated[dict[Name, tuple[str, ...]], Meta(min_length=1)]
     """What each changes, as lines `train.KEY=VALUE`."""
 
@@ -52,6 +55,8 @@ class Ablation:
     base: ExperimentConfig
     variants: dict[str, TrainConfig]
     """By name, the base first."""
+    cold: frozenset[str]
+    """Variants that are trained with the split `cold-items` too."""
     changes: dict[str, tuple[str, ...]]
     """What each variant changes, in the words of the file."""
 
@@ -67,13 +72,16 @@ class Ablation:
         Raises:
             ConfigError: A setting is unknown or wrong, or a variant changes what all must share.
         """
-        base = load_config(ExperimentConfig, experiment)
+        base = load_config(ExperimentConfig, experiment, config.base)
+        own = load_config(ExperimentConfig, experiment)
+        if replace(base, train=own.train) != own or base.train.split != own.train.split:
+            raise ConfigError("base changes what isn't a variant's to change: name train.* alone, but not train.split")
         variants = {BASE: base.train}
         for variant, changes in config.variants.items():
             if variant in (BASE, "dataset"):
                 raise ConfigError(f"variant {variant!r}: choose another name, as the folder {variant} is taken")
             try:
-                changed = load_config(ExperimentConfig, experiment, changes)
+                changed = load_config(ExperimentConfig, experiment, (*config.base, *changes))
             except ConfigError as error:
                 raise ConfigError(f"variant {variant!r}: {error}") from None
             if replace(changed, train=base.train) != base or changed.train.split != base.train.split:
@@ -81,13 +89,16 @@ class Ablation:
                     f"variant {variant!r} changes what all variants share: name train.* alone, but not train.split"
                 )
             variants[variant] = changed.train
+        cold = tuple(config.variants) if config.cold is None else config.cold
+        if unknown := set(cold) - set(config.variants):
+            raise ConfigError(f"cold names {', '.join(sorted(unknown))}: not among the variants")
         shared = replace(
             base,
             prepare=replace(base.prepare, users_share=config.users_share or base.prepare.users_share),
             seeds=config.seeds,
-            cold_seeds=(base.cold_seeds or config.seeds[:1]) if config.cold else (),
+            cold_seeds=(base.cold_seeds or config.seeds[:1]) if cold else (),
         )
-        return cls(name, experiment.stem, shared, variants, config.variants)
+        return cls(name, experiment.stem, shared, variants, frozenset((BASE, *cold)), config.variants)
 
     def twin(self, variant: str) -> str:
         """The first variant of the very settings of this one: usually itself."""
@@ -137,7 +148,7 @@ def run_ablation(source: Path | None, work: Path, ablation: Ablation) -> dict[st
             config, options = ablation.variants[variant], EvaluationOptions(baselines=variant == BASE)
             main = run_seeds(dataset, work / variant / "seed", base.seeds, config, None, options)
             cold = None
-            if base.cold_seeds:
+            if base.cold_seeds and any(ablation.twin(other) == variant for other in ablation.cold):
                 new = replace(config, split="cold-items")
                 cold = run_seeds(dataset, work / variant / "cold", base.cold_seeds, new, None, options)
             reached[variant] = Reached(main, cold)

@@ -31,9 +31,12 @@ def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Resul
     tested = [(name, BASE) for name in reached if name != BASE and ablation.twin(name) == name]
     for part in reached[BASE].by_slice():
         prefix = f"{part}/" if part else ""
-        by_seed = {name: found.by_slice()[part].values(_KEY, part) for name, found in reached.items()}
+        parts = {name: found.by_slice() for name, found in reached.items()}
+        asked = {name: found[part] for name, found in parts.items() if part in found}
+        by_seed = {name: runs.values(_KEY, part) for name, runs in asked.items()}
         intervals |= {f"{name}/{prefix}{_KEY}": interval_over_seeds(values) for name, values in by_seed.items()}
-        for lead in find_leads(tested, {name: values.mean(axis=1) for name, values in by_seed.items()}):
+        pairs = [pair for pair in tested if pair[0] in asked]
+        for lead in find_leads(pairs, {name: values.mean(axis=1) for name, values in by_seed.items()}):
             metrics |= lead.metrics(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
             intervals |= lead.intervals(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
     runs = [run for name in (BASE, *(name for name, _ in tested)) for run in reached[name].by_slice().values()]
@@ -62,7 +65,8 @@ def ablation_rows(result: Result) -> Rows:
         line += _lead(result, f"{name}/over/{BASE}")
         if cold:
             difference, _, _, p = _lead(result, f"{name}/cold/over/{BASE}")
-            line += [f"{result.metrics[f'{name}/cold/{_KEY}']:.4f}", difference, p]
+            reached = result.metrics.get(f"{name}/cold/{_KEY}")
+            line += ["" if reached is None else f"{reached:.4f}", difference, p]
         lines.append([*line, f"{result.metrics[f'{name}/train_s']:.0f}"])
     return lines
 
