@@ -65,7 +65,7 @@ class ModelCard(Config, frozen=True, kw_only=True):
     template: TextTemplate
     tower: TowerConfig
     slices: tuple[int, ...]
-    """Shorter lengths at which vectors rank too, cut off at the end."""
+    """Shorter lengths at which vectors rank too: the inner product of their first components."""
     scorer: ScorerConfig
     candidates: Annotated[int, msgspec.Meta(ge=1)]
     newcomer_length: float

@@ -87,8 +87,11 @@ def test_a_batch_without_a_fresh_target_teaches_nothing_and_breaks_nothing(made)
 
 
 def test_short_vectors_are_taught_too(made):
-    plain, both = (loss_of(made, ObjectiveConfig(slices=slices)).item() for slices in ((), (2,)))
-    assert both > plain
+    plain, longer, shorter, both = (
+        loss_of(made, ObjectiveConfig(slices=slices)).item() for slices in ((), (4,), (2,), (4, 2))
+    )
+    assert min(longer, shorter) > plain
+    assert both - plain == pytest.approx(longer - plain + shorter - plain, rel=1e-4)  # every one in every step
 
 
 def test_what_a_hidden_past_leaves_is_never_the_future(made):

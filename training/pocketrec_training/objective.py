@@ -41,7 +41,8 @@ class ObjectiveConfig(Config, frozen=True, kw_only=True):
     correct_sampling: bool = True
     """Whether the sampled softmax takes off how often each negative was to be expected (logQ)."""
     slices: tuple[Annotated[int, Meta(ge=2)], ...] = ()
-    """Shorter lengths at which vectors must rank too, cut off at the end (Kusupati et al. 2022, "Matryoshka")."""
+    """Shorter lengths at which inner products must rank too: the first components of user and item vectors as they are
+    (Kusupati et al. 2022, "Matryoshka")."""
     cold_share: Annotated[float, Meta(ge=0, lt=1)] = 0.1
     """Share of items that lose their residual in each step."""
     request_weight: Annotated[float, Meta(ge=0)] = 0.1
@@ -146,9 +147,8 @@ class Objective:
         inputs = vectors[batch.inputs[own, :-1]] * shown[:, :, None]
         users = tower.every_position(inputs, torch.full_like(batch.inputs[own, :-1], ITEM), shown)
         kept, whose = real[own], torch.arange(len(real))[own, None].expand_as(real[own])
-        loss = self._ranking(
-            users[kept], vectors[self.known], places[own, 1:][kept], drawn, self._taken(batch), whose[kept], drawing
-        )
+        targets, taken = places[own, 1:][kept], self._taken(batch)
+        loss = self._ranking(users[kept], vectors[self.known], targets, drawn, taken, whose[kept])
         return loss * (kept.sum() / real.sum().clamp(min=1))
 
     def _asked(
@@ -167,7 +167,7 @@ class Objective:
         drawn = self._negatives(wanted, near, drawing)
         taken = F.pad(self._taken(batch), (0, 0, 0, len(batch.answers)), value=-1)
         whose = torch.arange(len(wanted))[own]
-        loss = self._ranking(tower(tokens, kinds, seen), vectors[self.known], wanted[own], drawn, taken, whose, drawing)
+        loss = self._ranking(tower(tokens, kinds, seen), vectors[self.known], wanted[own], drawn, taken, whose)
         return loss * (len(tokens) / len(wanted))
 
     def _taken(self, batch: Batch) -> Tensor:
@@ -195,9 +195,10 @@ class Objective:
         drawn: Negatives | None,
         taken: Tensor,
         whose: Tensor,
-        drawing: torch.Generator,
     ) -> Tensor:
-        """The loss that was asked for, at full length, and at one of the shorter ones drawn by lot.
+        """The loss that was asked for, at full length and at every shorter one.
+
+        What is cut off isn't made up for: how much of an item lies in its first components says whether they know it.
 
         Args:
             users: Float [cases, dim].
@@ -206,18 +207,14 @@ class Objective:
             drawn: Negatives, unless the whole catalogue stands against the targets.
             taken: Int64 [users, length], places of the items of each user of the batch; -1 for padding.
             whose: Int64 [cases], the user of each case.
-            drawing: Source of the lot.
         """
         if not len(targets):
             return users.sum()  # nothing to learn, but a gradient for every weight
         left_out = None if drawn is None else self._left_out(drawn, vectors, targets, taken, whose)
         loss = self._ranking_loss(users, vectors, targets, drawn, left_out)
-        if not self.config.slices:
-            return loss
-        lot = int(torch.randint(len(self.config.slices), (), generator=drawing))
-        width = self.config.slices[lot]
-        short = F.normalize(users[:, :width], dim=-1), F.normalize(vectors[:, :width], dim=-1)
-        return loss + self._ranking_loss(*short, targets, drawn, left_out)
+        for width in self.config.slices:
+            loss = loss + self._ranking_loss(users[:, :width], vectors[:, :width], targets, drawn, left_out)
+        return loss
 
     def _left_out(self, drawn: Negatives, vectors: Tensor, targets: Tensor, taken: Tensor, whose: Tensor) -> Tensor:
         """Negatives that are none for a case: bool [cases, sample]."""

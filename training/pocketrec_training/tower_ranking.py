@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -84,7 +83,7 @@ def rank_by_tower(
     users = user_vectors(tower, vectors, histories, history, queries, contexts)
     vectors = vectors if ranked is None else ranked
     if width is not None:
-        users, vectors = F.normalize(users[:, :width], dim=-1), F.normalize(vectors[:, :width], dim=-1)
+        users, vectors = users[:, :width], vectors[:, :width]
     rankings = np.zeros((len(histories), min(k, len(vectors))), np.int32)
     for start in range(0, len(histories), 512):
         scores = users[start : start + 512] @ vectors.T
