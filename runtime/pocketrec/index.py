@@ -28,8 +28,8 @@ class HnswGraph:
 
     index: hnswlib.Index
     ef: int
-    search_ms: float
-    exact_ms: float
+    step_rows: float
+    """As in `IndexFacts`."""
 
     @classmethod
     def open(cls, path: Path, items: int, dim: int, facts: IndexFacts) -> "HnswGraph":
@@ -46,7 +46,7 @@ class HnswGraph:
             raise BundleError(f"{path} can't be read: {error}; export the bundle again") from None
         index.set_ef(facts.ef)  # hnswlib resets it to 10 on load
         index.set_num_threads(1)
-        return cls(index, facts.ef, facts.search_ms, facts.exact_ms)
+        return cls(index, facts.ef, facts.step_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class VectorIndex:
         graph = self.graph
         if graph is not None and share > 0:
             fetch = int(count / share * 1.2) + len(without) if allowed is not None else count + len(without)
-            scan_ms = graph.exact_ms * min(1.0, share / _GATHER_BELOW)
-            if fetch < len(self.vectors) and graph.search_ms * max(1.0, fetch / graph.ef) < _WORTHWHILE * scan_ms:
+            scanned = len(self.vectors) * min(1.0, share / _GATHER_BELOW)
+            if fetch < len(self.vectors) and graph.step_rows * max(graph.ef, fetch) < _WORTHWHILE * scanned:
                 found = self._walk(graph, user, count, fetch, without, allowed)
                 if found is not None:
                     return found

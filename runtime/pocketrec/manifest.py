@@ -58,10 +58,8 @@ class IndexFacts(Config, frozen=True, kw_only=True):
     """Search breadth that reaches `recall`; hnswlib forgets it on load."""
     recall: float
     """Measured share of the exact top `candidates` that a search returns."""
-    search_ms: float
-    """Median time of one HNSW search on the exporting machine, one thread."""
-    exact_ms: float
-    """Median time of one exact scan of the whole catalogue on the exporting machine, one thread."""
+    step_rows: Annotated[float, msgspec.Meta(ge=0)]
+    """Rows of an exact scan in the time that one step of breadth takes: which of the two costs less."""
 
 
 class NeighbourFacts(Config, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ ITEMS = 200
 HEADER = 96
 ELEMENT = 8 * M + 4 + 4 * DIM + 8
 ITEM_BLOCKS = ITEMS * ELEMENT
-FACTS = IndexFacts(m=M, ef_construction=50, ef=20, recall=1.0, search_ms=1.0, exact_ms=1.0)
+FACTS = IndexFacts(m=M, ef_construction=50, ef=20, recall=1.0, step_rows=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ def brute_force(vectors, user, count, without=(), allowed=None):
     return sorted(rows, key=lambda row: (-float(vectors[row] @ user), row))[:count]
 
 
-def with_graph(vectors, ef, search_ms=0.0, exact_ms=1.0):
+def with_graph(vectors, ef, step_rows=0.0):
     """An index that walks the graph whenever that can give enough."""
     index = build_index(vectors)
     index.set_ef(ef)
-    return VectorIndex(vectors, HnswGraph(index, ef, search_ms, exact_ms))
+    return VectorIndex(vectors, HnswGraph(index, ef, step_rows))
 
 
 @st.composite
@@ -83,7 +83,7 @@ def walks(index):
             return index.graph.index.knn_query(*arguments, **options)
 
     graph = index.graph
-    watched = VectorIndex(index.vectors, HnswGraph(Watched(), graph.ef, graph.search_ms, graph.exact_ms))
+    watched = VectorIndex(index.vectors, HnswGraph(Watched(), graph.ef, graph.step_rows))
 
     def search(*arguments):
         asked.clear()
@@ -106,8 +106,8 @@ def test_a_search_under_a_mask_fetches_enough_to_need_no_scan(monkeypatch):
 
 def test_the_cheaper_way_is_taken():
     vectors, user = random_vectors(1000), random_vectors(1, seed=1)[0]
-    cheap_graph = walks(with_graph(vectors, ef=50, search_ms=0.1, exact_ms=1.0))
-    cheap_scan = walks(with_graph(vectors, ef=50, search_ms=1.0, exact_ms=0.1))
+    cheap_graph = walks(with_graph(vectors, ef=50, step_rows=2.0))
+    cheap_scan = walks(with_graph(vectors, ef=50, step_rows=200.0))
     most, few = np.arange(1000) < 900, np.arange(1000) < 20
     assert cheap_graph(user, 10, NONE, None)
     assert cheap_graph(user, 10, NONE, most)
@@ -123,5 +123,5 @@ def test_a_graph_that_reaches_too_few_gives_way_to_the_scan():
     for row in range(0, 300, 2):
         index.mark_deleted(row)  # hnswlib now raises when it is asked for most of the catalogue
     index.set_ef(10)
-    found = VectorIndex(vectors, HnswGraph(index, 10, 0.0, 1.0)).search(vectors[0], 200)
+    found = VectorIndex(vectors, HnswGraph(index, 10, 0.0)).search(vectors[0], 200)
     assert found.tolist() == brute_force(vectors, vectors[0], 200)

@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(
         f"{manifest.name}: {manifest.items:,} items, {total / 1e6:.1f} MB, format {manifest.format}, all hashes right"
     )
+    print(f"  digest {manifest.digest}: the same one, the same bundle to the byte")
     print(f"  vectors of {manifest.dim} dims, histories of {manifest.history}, {manifest.candidates} candidates")
     encoder = manifest.encoder
     print(f"  encoder   {encoder.name}, {encoder.max_tokens} tokens, reads {', '.join(encoder.template.fields)}")
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"  {role:<9} {graph.precision}, {manifest.files[graph.file].bytes / 1e6:.2f} MB: {graph.reason}")
     index = manifest.index
     print(f"  index     HNSW M {index.m}, ef {index.ef}, recall {index.recall:.3f}")
-    print(f"            search {index.search_ms:.3f} ms, exact scan {index.exact_ms:.3f} ms, measured at export")
+    print(f"            a step of breadth counts as {index.step_rows:g} rows of an exact scan")
     for name, facts in (("neighbours", manifest.neighbours), ("followers", manifest.followers)):
         print(f"  {name:<13} {facts.per_item} an item, decay {facts.decay}")
     for name, value in manifest.quality.items():
