@@ -1,7 +1,7 @@
 """Export a model: graphs, proof of their shapes, int8 forms, index, the gate's choice, bundle."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from pocketrec.newcomers import settled
 from pocketrec.progress import progress
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
+from pocketrec.text import clean_text
 from pocketrec_export.bundle_writer import Graph, Index
 from pocketrec_export.fusions import fuse_and_prove
 from pocketrec_export.gate import GateConfig, Probe, first_half
@@ -28,6 +29,8 @@ from pocketrec_export.precision import Choice, Precision, Variants, choose_preci
 from pocketrec_export.quantise import dynamic_int8, stored_int8
 from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
 from pocketrec_export.shapes import GRID, Inputs, prove_shapes
+from pocketrec_export.smoothing import smooth
+from pocketrec_export.tokenizer import read_tokenizer
 
 Vectors = NDArray[np.float32]
 
@@ -76,7 +79,7 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         full, differences, fusions = _full_graphs(model, config.route, work)
         shown.advance()
         graphs: dict[str, dict[Precision, Graph]] = {
-            role: {"fp32": graph, "int8": _int8(role, graph, work)} for role, graph in full.items()
+            role: {"fp32": graph, "int8": _int8(role, graph, model, work)} for role, graph in full.items()
         }
         shown.advance()
         variants = Variants(model, graphs, _indexes(model, graphs["encoder"], config.index, work))
@@ -161,13 +164,17 @@ def _export(module: torch.nn.Module, example: Inputs, output: str, axes: tuple[s
     export_graph(module, tensors, output, {**dynamic, output: axes if output == "scores" else axes[:1]}, path)
 
 
-def _int8(role: str, full: Graph, work: Path) -> Graph:
+def _int8(role: str, full: Graph, model: Model, work: Path) -> Graph:
     """The int8 form of a graph; see `pocketrec_export.quantise` for which kind suits which."""
     path = work / f"{role}.int8.onnx"
     if role == "scorer":
         stored_int8(full.path, path)
+    elif role == "user":
+        dynamic_int8(full.path, path, tables=False)
     else:
-        dynamic_int8(full.path, path, tables=role == "encoder")
+        even = work / "encoder.even.onnx"
+        smooth(full.path, even, _example_texts(model))
+        dynamic_int8(even, path, tables=True)
     facts = full.facts
     return Graph(
         path,
@@ -179,6 +186,18 @@ def _int8(role: str, full: Graph, work: Path) -> Graph:
             reason="",
         ),
     )
+
+
+def _example_texts(model: Model, most: int = 200) -> Iterator[Inputs]:
+    """Tokens of what the encoder will read here: some items' texts, and as many halves of titles."""
+    tokenizer = read_tokenizer(model.encoder_folder)
+    tokenizer.enable_truncation(model.card.max_tokens)
+    tokenizer.no_padding()
+    chosen = [model.items[row] for row in np.random.default_rng(0).permutation(len(model.items))[:most]]
+    texts = [clean_text(model.card.template.render(item)) for item in chosen]
+    for text in texts + [first_half(item.title) for item in chosen]:
+        ids = np.array([tokenizer.encode(text).ids or [0]], np.int64)
+        yield {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
 
 def _indexes(

@@ -1,0 +1,79 @@
+"""Smoothing changes what there is to round, and nothing else."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from pocketrec.graphs import open_session
+from pocketrec_export.quantise import dynamic_int8
+from pocketrec_export.routes.torch_exporter import export_graph
+from pocketrec_export.smoothing import smooth
+
+WIDTH, LOUD = 32, (3, 17)
+
+
+class Net(nn.Module):
+    """Reads x with two channels far larger than the others; what matters is in the quiet ones."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Linear(WIDTH, 64, bias=False), nn.Linear(64, 8)
+        with torch.no_grad():
+            self.first.weight[:, list(LOUD)] *= 0.01
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x)))
+
+
+def examples(count, loud, seed=0):
+    random = np.random.default_rng(seed)
+    for _ in range(count):
+        x = random.standard_normal((1, 5, WIDTH)).astype(np.float32)
+        x[..., list(LOUD)] *= loud
+        yield {"x": x}
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    path = tmp_path_factory.mktemp("net") / "net.onnx"
+    axes = {"x": ("batch", "length"), "y": ("batch", "length")}
+    export_graph(Net().eval(), {"x": torch.randn(2, 3, WIDTH)}, "y", axes, path)
+    return path
+
+
+def answers(path, loud):
+    session = open_session(path, threads=1)
+    return np.stack([session.run(None, example)[0] for example in examples(50, loud, seed=1)])
+
+
+def test_the_smoothed_graph_gives_the_same(net, tmp_path):
+    assert smooth(net, tmp_path / "even.onnx", examples(20, loud=100)) == 1  # tanh leaves the second one even
+    onnx.checker.check_model(onnx.load(str(tmp_path / "even.onnx")))
+    np.testing.assert_allclose(answers(tmp_path / "even.onnx", 100), answers(net, 100), atol=1e-5)
+
+
+def test_int8_of_the_smoothed_graph_is_much_closer(net, tmp_path):
+    smooth(net, tmp_path / "even.onnx", examples(20, loud=100))
+    full, errors = answers(net, 100), []
+    for source in (net, tmp_path / "even.onnx"):
+        dynamic_int8(source, tmp_path / "int8.onnx", tables=False)
+        errors.append(np.abs(answers(tmp_path / "int8.onnx", 100) - full).mean())
+    assert errors[1] < errors[0] / 3
+
+
+def test_what_is_even_already_is_left_as_it_is(net, tmp_path):
+    assert smooth(net, tmp_path / "even.onnx", examples(20, loud=1)) == 0
+    before, after = (onnx.load(str(path)).graph for path in (net, tmp_path / "even.onnx"))
+    assert [node.op_type for node in before.node] == [node.op_type for node in after.node]
+    assert {tensor.name for tensor in before.initializer} == {tensor.name for tensor in after.initializer}
+
+
+def test_a_silent_channel_does_no_harm(net, tmp_path):
+    silent = [{"x": np.where(np.arange(WIDTH) == 5, 0, example["x"])} for example in examples(20, loud=100)]
+    smooth(net, tmp_path / "even.onnx", silent)
+    given = answers(tmp_path / "even.onnx", 100)  # in which the channel speaks
+    assert np.isfinite(given).all()
+    np.testing.assert_allclose(given, answers(net, 100), rtol=1e-3, atol=1e-4)
