@@ -173,6 +173,12 @@ BAD = [
     ("inspect {model}", 1, "manifest.json"),
     ("inspect {altered}", 1, "vectors.npy"),
     ("inspect {file}", 1, "file.txt"),
+    # verify
+    ("verify", 2, "BUNDLE"),
+    ("verify {nothing}", 1, "manifest.json"),
+    ("verify {altered}", 1, "vectors.npy"),
+    ("verify {bundle} --threads 0", 1, "threads"),
+    ("verify {bundle} --threads many", 2, "--threads"),
 ]
 
 

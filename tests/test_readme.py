@@ -37,7 +37,7 @@ def test_each_command_line_is_one_that_the_program_takes(line, toy_bundle, tmp_p
     words = shlex.split(line)
     parsed = cli._parser(words[0]).parse_args(words)
     assert parsed.command_module is not None
-    if words[0] in ("recommend", "inspect"):
+    if words[0] in ("recommend", "inspect", "verify"):
         (tmp_path / "bundle").symlink_to(toy_bundle)
         monkeypatch.chdir(tmp_path)
         assert cli.main(words) == 0

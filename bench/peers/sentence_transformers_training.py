@@ -31,9 +31,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pocketrec.errors import DataError
+from pocketrec.rankings import ndcg
 from pocketrec.results import Result
 from pocketrec_export.model import read_card
-from pocketrec_export.rankings import ndcg
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.evaluate.baselines.baseline import Baseline
 from pocketrec_training.evaluate.baselines.frozen_text import FrozenText

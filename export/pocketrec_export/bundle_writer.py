@@ -18,6 +18,8 @@ from pocketrec.manifest import (
     NeighbourFacts,
     describe_files,
 )
+from pocketrec.proof import FILE as PROOF
+from pocketrec.proof import Proof
 from pocketrec_export.model import Model
 
 ROLES = ("encoder", "user", "scorer")
@@ -47,6 +49,7 @@ def write_bundle(
     index: Index,
     quality: dict[str, float],
     provenance: dict[str, str],
+    proof: Proof | None,
 ) -> Manifest:
     """Fill an empty folder.
 
@@ -57,6 +60,7 @@ def write_bundle(
         index: With the item vectors.
         quality: Figures of the gate.
         provenance: Where it comes from.
+        proof: To carry along, if any.
     """
     for role, graph in graphs.items():
         shutil.copyfile(graph.path, folder / f"{role}.onnx")
@@ -67,6 +71,8 @@ def write_bundle(
     np.save(folder / "popularity.npy", model.popularity)
     model.neighbours.save(folder / "neighbours")
     model.followers.save(folder / "followers")
+    if proof is not None:
+        proof.save(folder / PROOF)
     card = model.card
     manifest = Manifest(
         format=FORMAT,

@@ -21,7 +21,7 @@ from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec.text import clean_text
 from pocketrec_export.bundle_writer import Graph, Index
 from pocketrec_export.fusions import fuse_and_prove
-from pocketrec_export.gate import GateConfig, Probe, first_half
+from pocketrec_export.gate import GateConfig, first_half, probe_of
 from pocketrec_export.graphs.user import QUERY, UserTower
 from pocketrec_export.index_builder import IndexConfig, build_index
 from pocketrec_export.model import Model
@@ -84,11 +84,13 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         shown.advance()
         variants = Variants(model, graphs, _indexes(model, graphs["encoder"], config.index, work))
         shown.advance()
-        probe = Probe.of(model.held_out, model.items, config.gate, seed)
+        probe = probe_of(model.held_out, model.items, config.gate, seed)
         choice = choose_precision(variants, probe, config.gate, work)
         shown.advance()
         with staged_folder(out) as folder:
-            manifest = variants.write(folder, choice.precision, choice.reasons, choice.quality, _provenance(model))
+            proof = choice.proof if config.gate.proof else None
+            facts = _provenance(model)
+            manifest = variants.write(folder, choice.precision, choice.reasons, choice.quality, facts, proof)
     return Exported(manifest, choice, differences, fusions)
 
 

@@ -9,9 +9,10 @@ import msgspec
 
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
+from pocketrec.proof import Answers, Probe, Proof, Verdict, compare
 from pocketrec.staging import staged_folder
 from pocketrec_export.bundle_writer import ROLES, Graph, Index, write_bundle
-from pocketrec_export.gate import Answers, GateConfig, Probe, Verdict, compare
+from pocketrec_export.gate import GateConfig
 from pocketrec_export.model import Model
 
 Precision = Literal["fp32", "int8"]
@@ -34,13 +35,15 @@ class Variants:
         reasons: Mapping[str, str],
         quality: dict[str, float],
         provenance: dict[str, str],
+        proof: Proof | None = None,
     ) -> Manifest:
         """Fill an empty folder with the bundle of one mixture."""
         graphs = {}
         for role in ROLES:
             graph = self.graphs[role][precision[role]]
             graphs[role] = Graph(graph.path, msgspec.structs.replace(graph.facts, reason=reasons[role]))
-        return write_bundle(folder, self.model, graphs, self.indexes[precision["encoder"]], quality, provenance)
+        index = self.indexes[precision["encoder"]]
+        return write_bundle(folder, self.model, graphs, index, quality, provenance, proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,22 @@ class Choice:
     reasons: dict[str, str]
     verdicts: dict[str, Verdict]
     """By role, each graph alone in int8; `all` is what ships, together."""
+    proof: Proof
+    """What was asked, and what the float32 bundle answered."""
 
     @property
     def quality(self) -> dict[str, float]:
         """Figures for the manifest."""
         verdict = self.verdicts["all"]
         figures = {f"{name.replace('/', '/ndcg@10/')}": value for name, value in verdict.ndcg.items()}
-        return {**figures, "overlap@10": verdict.overlap, "loss": verdict.loss, "loss_upper": verdict.upper}
+        return {
+            **figures,
+            "overlap@10": verdict.overlap,
+            "loss": verdict.loss,
+            "loss_upper": verdict.upper,
+            "cosine": verdict.cosine,
+            "batch_delta_max": verdict.company,
+        }
 
 
 def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work: Path) -> Choice:
@@ -73,25 +85,26 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
     def answers(precision: Mapping[str, Precision]) -> Answers:
         with staged_folder(work / "trial") as folder:
             variants.write(folder, precision, dict.fromkeys(ROLES, "trial"), {}, {})
-        return Answers.of(work / "trial", probe)
+        return Answers.of(work / "trial", probe, ids)
 
+    ids = [item.id for item in variants.model.items]
     full: dict[str, Precision] = dict.fromkeys(ROLES, "fp32")
     verdicts: dict[str, Verdict] = {}
     with progress("Asking the gate", total=len(ROLES) + 2) as shown:
         before = answers(full)
         shown.advance()
         for role in ROLES:
-            verdicts[role] = compare(before, answers({**full, role: "int8"}), probe, config)
+            verdicts[role] = compare(before, answers({**full, role: "int8"}), probe, config.bound)
             shown.advance()
         precision: dict[str, Precision] = {role: "int8" if verdicts[role].passed else "fp32" for role in ROLES}
-        together = compare(before, answers(precision), probe, config)
+        together = compare(before, answers(precision), probe, config.bound)
         while not together.passed:
             worst = max((role for role in ROLES if precision[role] == "int8"), key=lambda role: verdicts[role].upper)
             precision[worst] = "fp32"
-            together = compare(before, answers(precision), probe, config)
+            together = compare(before, answers(precision), probe, config.bound)
         shown.advance()
     reasons = {role: _reason(verdicts[role], precision[role], config) for role in ROLES}
-    return Choice(precision, reasons, {**verdicts, "all": together})
+    return Choice(precision, reasons, {**verdicts, "all": together}, Proof(probe, before, config.bound))
 
 
 def _reason(verdict: Verdict, precision: Precision, config: GateConfig) -> str:

@@ -15,14 +15,28 @@ from pocketrec.errors import DataError, ModelError
 from pocketrec.graphs import open_session
 from pocketrec.manifest import Manifest
 from pocketrec.newcomers import settled
+from pocketrec.proof import Answers, Probe, compare
 from pocketrec_export import export as export_module
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.gate import Answers, GateConfig, Probe, compare, first_half
+from pocketrec_export.gate import GateConfig, first_half
 from pocketrec_export.index_builder import IndexConfig, build_index
 from pocketrec_export.model import Model
 from pocketrec_export.quantise import dynamic_int8, stored_int8
 from pocketrec_export.routes import optimum_exporter
 from pocketrec_training.model_ranker import ModelRanker
+
+BOUND = 0.01
+
+
+def answers(histories, company=0.0):
+    """Of a bundle that was asked histories alone."""
+    nothing = np.zeros((0, histories.shape[1]), np.int32)
+    return Answers(histories=histories, queries=nothing, texts=np.zeros((0, 8), np.float32), company=company)
+
+
+def probe_of_users(targets, moments):
+    """A target for each history; those of one user stand together."""
+    return Probe(moments=moments, users=[], user_targets=targets[::moments], queries=[], query_targets=[])
 
 
 def spoiled(quantise):
@@ -83,16 +97,16 @@ def test_the_gate_passes_equal_answers_and_blocks_worse_ones():
     good = np.stack([np.r_[row, 1000 + random.permutation(9)] for row in range(200)]).astype(np.int32)
     bad = good.copy()
     bad[:20, 0] = 5000  # one in ten loses its hit
-    probe = Probe(ids=[], moments=1, histories=[], history_targets=targets, queries=[], query_targets=[])
-    empty = np.zeros((0, 10), np.int32)
-    same = compare(Answers(good, empty), Answers(good, empty), probe, GateConfig())
+    probe = probe_of_users(targets, moments=1)
+    same = compare(answers(good), answers(good), probe, BOUND)
     assert same.passed
     assert (same.overlap, same.loss, same.upper) == (1.0, 0.0, 0.0)
-    worse = compare(Answers(good, empty), Answers(bad, empty), probe, GateConfig())
+    worse = compare(answers(good), answers(bad), probe, BOUND)
     assert not worse.passed
     assert worse.loss == pytest.approx(0.1)
     assert worse.upper > 0.1
-    assert compare(Answers(good, empty), Answers(bad, empty), probe, GateConfig(bound=0.2)).passed
+    assert compare(answers(good), answers(bad), probe, 0.2).passed
+    assert not compare(answers(good), answers(good, company=1e-3), probe, BOUND).passed  # batch mates change vectors
 
 
 def test_a_lucky_mean_is_not_enough_for_the_gate():
@@ -102,9 +116,8 @@ def test_a_lucky_mean_is_not_enough_for_the_gate():
     before[0] = [1, 2]
     after = np.tile(np.array([[0, 1]], np.int32), (10, 1))
     after[1] = [1, 2]
-    probe = Probe(ids=[], moments=1, histories=[], history_targets=targets, queries=[], query_targets=[])
-    empty = np.zeros((0, 2), np.int32)
-    verdict = compare(Answers(before, empty), Answers(after, empty), probe, GateConfig())
+    probe = probe_of_users(targets, moments=1)
+    verdict = compare(answers(before), answers(after), probe, BOUND)
     assert verdict.loss == pytest.approx(0)
     assert not verdict.passed
 
@@ -115,22 +128,21 @@ def test_a_user_asked_at_several_moments_counts_once():
     hit, miss = [0, *range(1, 10)], [*range(1, 10), 0]  # of one user in two
     targets = [np.array([0], np.int32)] * 400
     sides = [np.array([[hit, miss][flip] for flip in random.integers(0, 2, 400)], np.int32) for _ in range(2)]
-    empty = np.zeros((0, 10), np.int32)
 
     def upper(moments):
-        probe = Probe(ids=[], moments=moments, histories=[], history_targets=targets, queries=[], query_targets=[])
-        return compare(Answers(sides[0], empty), Answers(sides[1], empty), probe, GateConfig())
+        probe = probe_of_users(targets, moments=moments)
+        return compare(answers(sides[0]), answers(sides[1]), probe, BOUND)
 
     assert upper(4).loss == pytest.approx(upper(1).loss)
     assert upper(4).upper == pytest.approx(upper(1).upper, abs=0.02)  # 400 flips are 400 flips, however grouped
     same = [side.reshape(100, 4, 10)[:, :1].repeat(4, axis=1).reshape(400, 10) for side in sides]
-    probe = Probe(ids=[], moments=4, histories=[], history_targets=targets, queries=[], query_targets=[])
-    copied = compare(Answers(same[0], empty), Answers(same[1], empty), probe, GateConfig())
+    probe = probe_of_users(targets, moments=4)
+    copied = compare(answers(same[0]), answers(same[1]), probe, BOUND)
     alone = compare(
-        Answers(same[0][::4], empty),
-        Answers(same[1][::4], empty),
-        Probe(ids=[], moments=1, histories=[], history_targets=targets[:100], queries=[], query_targets=[]),
-        GateConfig(),
+        answers(same[0][::4]),
+        answers(same[1][::4]),
+        probe_of_users(targets[:100], moments=1),
+        BOUND,
     )
     assert copied.upper == pytest.approx(alone.upper)  # asking the same again adds no certainty
 

@@ -14,11 +14,11 @@ from toys import THINGS, write_shop
 
 from pocketrec import Recommender
 from pocketrec.errors import ConfigError, DataError
+from pocketrec.rankings import ndcg
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import Model
-from pocketrec_export.rankings import ndcg
 from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, Queries
 from pocketrec_training.evaluate.evaluation import evaluate

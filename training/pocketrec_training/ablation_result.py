@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from pocketrec.rankings import Interval
 from pocketrec.results import Machine, Result, installed_versions
-from pocketrec_export.rankings import Interval
 from pocketrec_training.ablation import BASE, Ablation, Reached
 from pocketrec_training.evaluate.leads import find_leads
 from pocketrec_training.evaluate.seeds import interval_over_seeds

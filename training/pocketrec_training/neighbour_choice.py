@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
+from pocketrec.rankings import ndcg
 from pocketrec_export.held_out import HeldOut
-from pocketrec_export.rankings import ndcg
 from pocketrec_training.followers import FollowerConfig, fit_followers
 from pocketrec_training.model_ranker import VoteRanker
 from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours

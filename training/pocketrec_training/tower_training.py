@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from pocketrec.newcomers import settled
 from pocketrec.progress import progress
+from pocketrec.rankings import ndcg
 from pocketrec_export.graphs.user import UserTower
-from pocketrec_export.rankings import ndcg
 from pocketrec_training.augment.histories import HistoryAugmentation, disguised, shortened
 from pocketrec_training.gradient_cache import GradientCache
 from pocketrec_training.item_table import ItemTable

@@ -15,6 +15,7 @@ from pocketrec.config import Config
 from pocketrec.digest import text_digest
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.index import VectorIndex
+from pocketrec.rankings import ndcg
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
@@ -24,7 +25,6 @@ from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
-from pocketrec_export.rankings import ndcg
 from pocketrec_training.candidate_lists import Retriever
 from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, dataset_digest

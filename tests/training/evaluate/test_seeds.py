@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pocketrec_export.rankings import bootstrap_interval
+from pocketrec.rankings import bootstrap_interval
 from pocketrec_training.evaluate.seeds import interval_over_seeds
 
 

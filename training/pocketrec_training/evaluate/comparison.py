@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pocketrec.errors import DataError
+from pocketrec.rankings import Interval
 from pocketrec.results import Machine, Result, installed_versions
-from pocketrec_export.rankings import Interval
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.leads import Lead, find_leads
 from pocketrec_training.evaluate.measurement import AMONG_COLD

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pocketrec_export.rankings import Interval
+from pocketrec.rankings import Interval
 from pocketrec_training.evaluate.leads import find_leads
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
 from pocketrec_training.evaluate.ranker import Ranker, Searcher

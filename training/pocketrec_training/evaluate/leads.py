@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketrec_export.rankings import Difference, Interval, paired_bootstrap
+from pocketrec.rankings import Difference, Interval, paired_bootstrap
 from pocketrec_training.evaluate.metrics import Values
 from pocketrec_training.evaluate.significance import bootstrap_test, holm, permutation_test
 

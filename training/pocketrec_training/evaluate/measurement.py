@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketrec.rankings import Interval, bootstrap_intervals
 from pocketrec_export.held_out import HeldOut
-from pocketrec_export.rankings import Interval, bootstrap_intervals
 from pocketrec_training.evaluate.metrics import Values, accuracy, coverage, diversity, gini, novelty
 from pocketrec_training.evaluate.ranker import Ranker, Searcher
 from pocketrec_training.evaluate.slices import query_slices, slices

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketrec_export.rankings import hits, ndcg
+from pocketrec.rankings import hits, ndcg
 
 Ranked = NDArray[np.int32]
 """Item rows [n, k], best first; -1 where a ranking is shorter."""
@@ -18,7 +18,7 @@ Values = NDArray[np.float64]
 def accuracy(ranked: Ranked, targets: Sequence[NDArray[np.int32]], cutoffs: Sequence[int]) -> dict[str, Values]:
     """All accuracy metrics at all cutoffs, each with a value per case.
 
-        ndcg       DCG / best possible DCG, as in `pocketrec_export.rankings.ndcg`
+        ndcg       DCG / best possible DCG, as in `pocketrec.rankings.ndcg`
         recall     sum_j hit_j / |T|
         precision  sum_j hit_j / k
         f1         2 * precision * recall / (precision + recall), 0 where both are 0

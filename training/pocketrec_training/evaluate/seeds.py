@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketrec.rankings import Interval, bootstrap_means
 from pocketrec.results import Result
-from pocketrec_export.rankings import Interval, bootstrap_means
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.leads import Lead, find_leads
 from pocketrec_training.evaluate.measurement import AMONG_COLD

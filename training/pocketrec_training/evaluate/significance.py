@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketrec_export.rankings import bootstrap_means, sums_by_user
+from pocketrec.rankings import bootstrap_means, sums_by_user
 
 Name = TypeVar("Name")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from pocketrec_export.rankings import Interval
+from pocketrec.rankings import Interval
 
 _WIDTH = 360
 """Of the drawing, in its own units: about the pixels of a phone, so that letters have their size there."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_data import rows_of
 
-from pocketrec_export.rankings import (
+from pocketrec.rankings import (
     bootstrap_interval,
     bootstrap_means,
     hits,
@@ -87,7 +87,7 @@ def test_bootstrap_is_the_same_for_one_seed_and_shares_draws_between_columns():
 
 
 def test_bootstrap_in_blocks_is_still_a_mean_over_as_many_users(monkeypatch):
-    monkeypatch.setattr("pocketrec_export.rankings._CELLS", 700)
+    monkeypatch.setattr("pocketrec.rankings._CELLS", 700)
     assert np.all(bootstrap_means(np.ones((100, 1)), samples=23) == 1)
 
 
