@@ -173,6 +173,11 @@ BAD = [
     ("inspect {model}", 1, "manifest.json"),
     ("inspect {altered}", 1, "vectors.npy"),
     ("inspect {file}", 1, "file.txt"),
+    # diff
+    ("diff {bundle}", 2, "OTHER"),
+    ("diff {bundle} {nothing}", 1, "manifest.json"),
+    ("diff {altered} {bundle}", 1, "vectors.npy"),
+    ("diff {bundle} {model}", 1, "manifest.json"),
     # verify
     ("verify", 2, "BUNDLE"),
     ("verify {nothing}", 1, "manifest.json"),

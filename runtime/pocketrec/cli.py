@@ -69,6 +69,7 @@ COMMANDS = {
     ),
     "recommend": _Entry("pocketrec.commands.recommend", "print recommendations from a bundle"),
     "inspect": _Entry("pocketrec.commands.inspect", "show what a bundle holds"),
+    "diff": _Entry("pocketrec.commands.diff", "say what another bundle does differently"),
     "verify": _Entry("pocketrec.commands.verify", "check that a bundle answers here as it did at export"),
 }
 
