@@ -88,7 +88,7 @@ def _largest(model: onnx.ModelProto, names: list[str], examples: Iterable[Inputs
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
     largest: dict[str, Channels] = {}
-    for example in examples:
+    for example in examples if names else ():  # asked for no tensor, a session gives all of them
         for name, values in zip(names, session.run(names, example), strict=True):
             found = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
             largest[name] = np.maximum(largest[name], found) if name in largest else found

@@ -77,3 +77,18 @@ def test_a_silent_channel_does_no_harm(net, tmp_path):
     given = answers(tmp_path / "even.onnx", 100)  # in which the channel speaks
     assert np.isfinite(given).all()
     np.testing.assert_allclose(given, answers(net, 100), rtol=1e-3, atol=1e-4)
+
+
+def test_a_graph_without_products_stays_as_it_is(tmp_path):
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Abs", ["x"], ["y"])],
+        "plain",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", "length", WIDTH])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", "length", WIDTH])],
+    )
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9),
+        tmp_path / "net.onnx",
+    )
+    assert smooth(tmp_path / "net.onnx", tmp_path / "even.onnx", examples(3, loud=100)) == 0
+    np.testing.assert_array_equal(answers(tmp_path / "even.onnx", 100), answers(tmp_path / "net.onnx", 100))
