@@ -30,7 +30,7 @@ from pocketrec_export.quantise import dynamic_int8, stored_int8
 from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
 from pocketrec_export.shapes import GRID, Inputs, prove_shapes
 from pocketrec_export.smoothing import smooth
-from pocketrec_export.tokenizer import read_tokenizer
+from pocketrec_export.tokenizer import read_tokenizer, token_ids
 
 Vectors = NDArray[np.float32]
 
@@ -192,13 +192,11 @@ def _int8(role: str, full: Graph, model: Model, work: Path) -> Graph:
 
 def _example_texts(model: Model, most: int = 200) -> Iterator[Inputs]:
     """Tokens of what the encoder will read here: some items' texts, and as many halves of titles."""
-    tokenizer = read_tokenizer(model.encoder_folder)
-    tokenizer.enable_truncation(model.card.max_tokens)
-    tokenizer.no_padding()
     chosen = [model.items[row] for row in np.random.default_rng(0).permutation(len(model.items))[:most]]
-    texts = [clean_text(model.card.template.render(item)) for item in chosen]
-    for text in texts + [first_half(item.title) for item in chosen]:
-        ids = np.array([tokenizer.encode(text).ids or [0]], np.int64)
+    said = [model.card.template.render(item) for item in chosen] + [first_half(item.title) for item in chosen]
+    tokenizer = read_tokenizer(model.encoder_folder)
+    for tokens in token_ids(tokenizer, [clean_text(text) for text in said], model.card.max_tokens):
+        ids = np.array([tokens], np.int64)
         yield {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
 

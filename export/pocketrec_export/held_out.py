@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.errors import ModelError
+from pocketrec.row_lists import packed, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,7 @@ class HeldOut:
         """Write as one `.npz` of plain arrays."""
         arrays: dict[str, NDArray[np.generic]] = {
             "users": self.users,
-            "history_lengths": np.array([len(rows) for rows in self.histories], dtype=np.int64),
-            "history_rows": np.concatenate([*self.histories, np.zeros(0, np.int32)]),
-            "target_lengths": np.array([len(rows) for rows in self.targets], dtype=np.int64),
-            "target_rows": np.concatenate([*self.targets, np.zeros(0, np.int32)]),
+            **packed({"history": self.histories, "target": self.targets}),
         }
         if self.queries is not None:
             arrays["queries"] = np.array(self.queries, dtype=np.str_)
@@ -67,13 +65,9 @@ class HeldOut:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(
                     users=arrays["users"],
-                    histories=_cut(arrays["history_rows"], arrays["history_lengths"]),
-                    targets=_cut(arrays["target_rows"], arrays["target_lengths"]),
+                    histories=unpacked(arrays, "history"),
+                    targets=unpacked(arrays, "target"),
                     queries=arrays["queries"].tolist() if "queries" in arrays else None,
                 )
         except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise ModelError(f"can't read held-out users {path}: {error}; train the model again") from None
-
-
-def _cut(rows: NDArray[np.int32], lengths: NDArray[np.int64]) -> list[NDArray[np.int32]]:
-    return np.split(rows, np.cumsum(lengths)[:-1]) if len(lengths) else []

@@ -1,5 +1,6 @@
 """A model's tokenizer: tokenizer.json, which training and runtime both read, or one made of older files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -26,6 +27,13 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         except Exception as error:  # the tokenizers package raises bare Exception
             raise ModelError(f"{path} can't be read: {error}") from None
     return _converted(folder)
+
+
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+    """Ids of each text's tokens, cut to so many; a text without any reads as token 0, as the runtime has it."""
+    tokenizer.enable_truncation(max_tokens)
+    tokenizer.no_padding()
+    return [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
 
 
 def _converted(folder: Path) -> Tokenizer:

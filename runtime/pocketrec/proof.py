@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pocketrec.errors import BundleError
 from pocketrec.rankings import ndcg, overlap, paired_bootstrap
 from pocketrec.recommender import Recommender
+from pocketrec.row_lists import Rows, packed, unpacked
 
 FILE = "proof.npz"
 K = 10
@@ -24,8 +25,6 @@ COMPANY = 1e-5
 """Most that a text's vector may change with the texts beside it."""
 _TEXTS = 200
 """Queries whose vectors are compared too."""
-
-Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +175,14 @@ class Proof:
     def save(self, path: Path) -> None:
         """Write one `.npz` of plain arrays."""
         probe, answers = self.probe, self.answers
-        lists = {"users": probe.users, "user_targets": probe.user_targets, "query_targets": probe.query_targets}
         arrays: dict[str, NDArray[np.generic]] = {
+            **packed(
+                {
+                    "users": probe.users,
+                    "user_targets": probe.user_targets,
+                    "query_targets": probe.query_targets,
+                }
+            ),
             "moments": np.array(probe.moments),
             "bound": np.array(self.bound),
             "queries": np.array(probe.queries, dtype=np.str_),
@@ -186,9 +191,6 @@ class Proof:
             "answers_texts": answers.texts,
             "answers_company": np.array(answers.company),
         }
-        for name, rows in lists.items():
-            arrays[f"{name}_lengths"] = np.array([len(one) for one in rows], dtype=np.int64)
-            arrays[f"{name}_rows"] = np.concatenate([*rows, np.zeros(0, np.int32)])
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
     @classmethod
@@ -200,11 +202,13 @@ class Proof:
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                users, user_targets, query_targets = (
-                    _cut(arrays[f"{name}_rows"], arrays[f"{name}_lengths"])
-                    for name in ("users", "user_targets", "query_targets")
+                probe = Probe(
+                    moments=int(arrays["moments"]),
+                    users=unpacked(arrays, "users"),
+                    user_targets=unpacked(arrays, "user_targets"),
+                    queries=arrays["queries"].tolist(),
+                    query_targets=unpacked(arrays, "query_targets"),
                 )
-                probe = Probe(int(arrays["moments"]), users, user_targets, arrays["queries"].tolist(), query_targets)
                 answers = Answers(
                     arrays["answers_histories"],
                     arrays["answers_queries"],
@@ -212,11 +216,5 @@ class Proof:
                     float(arrays["answers_company"]),
                 )
                 return cls(probe, answers, float(arrays["bound"]))
-        except FileNotFoundError:
-            raise BundleError(f"{path.parent} carries no proof ({path.name}): export it again to verify it") from None
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise BundleError(f"{path} can't be read: {error}; export the bundle again") from None
-
-
-def _cut(rows: Rows, lengths: NDArray[np.int64]) -> list[Rows]:
-    return np.split(rows, np.cumsum(lengths)[:-1]) if len(lengths) else []

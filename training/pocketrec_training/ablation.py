@@ -73,8 +73,7 @@ class Ablation:
             ConfigError: A setting is unknown or wrong, or a variant changes what all must share.
         """
         base = load_config(ExperimentConfig, experiment, config.base)
-        own = load_config(ExperimentConfig, experiment)
-        if replace(base, train=own.train) != own or base.train.split != own.train.split:
+        if _changes_more_than_training(load_config(ExperimentConfig, experiment), base):
             raise ConfigError("base changes what isn't a variant's to change: name train.* alone, but not train.split")
         variants = {BASE: base.train}
         for variant, changes in config.variants.items():
@@ -84,7 +83,7 @@ class Ablation:
                 changed = load_config(ExperimentConfig, experiment, (*config.base, *changes))
             except ConfigError as error:
                 raise ConfigError(f"variant {variant!r}: {error}") from None
-            if replace(changed, train=base.train) != base or changed.train.split != base.train.split:
+            if _changes_more_than_training(base, changed):
                 raise ConfigError(
                     f"variant {variant!r} changes what all variants share: name train.* alone, but not train.split"
                 )
@@ -103,6 +102,11 @@ class Ablation:
     def twin(self, variant: str) -> str:
         """The first variant of the very settings of this one: usually itself."""
         return next(name for name, config in self.variants.items() if config == self.variants[variant])
+
+
+def _changes_more_than_training(base: ExperimentConfig, changed: ExperimentConfig) -> bool:
+    """Whether what all variants must share differs."""
+    return replace(changed, train=base.train) != base or changed.train.split != base.train.split
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from transformers import PretrainedConfig
 from pocketrec.errors import ConfigError
 from pocketrec.progress import progress
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.tokenizer import read_tokenizer, token_ids
 from pocketrec_training.augment.texts import kept_tokens
-from pocketrec_training.text_vectors import open_tokenizer
 
 _TOP = re.compile(r"top:([1-9]\d*)")
 BATCH = 32
@@ -63,10 +63,7 @@ class TextReader:
         cls, model: TextModel, folder: Path, texts: Sequence[str], max_tokens: int, tune: str, rank: int
     ) -> "TextReader":
         """Tokenise the texts with the folder's tokenizer."""
-        tokenizer = open_tokenizer(folder, max_tokens)
-        tokenizer.no_padding()
-        # A text without tokens reads as token 0, as the runtime has it.
-        return cls(model, [encoded.ids or [0] for encoded in tokenizer.encode_batch(list(texts))], tune, rank)
+        return cls(model, token_ids(read_tokenizer(folder), texts, max_tokens), tune, rank)
 
     def __len__(self) -> int:
         """Number of texts."""

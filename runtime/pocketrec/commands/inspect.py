@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(
         f"{manifest.name}: {manifest.items:,} items, {total / 1e6:.1f} MB, format {manifest.format}, all hashes right"
     )
-    print(f"  digest {manifest.digest}: the same one, the same bundle to the byte")
+    print(f"  digest {manifest.digest}; bundles that share it are the same to the byte")
     print(f"  vectors of {manifest.dim} dims, histories of {manifest.history}, {manifest.candidates} candidates")
     encoder = manifest.encoder
     print(f"  encoder   {encoder.name}, {encoder.max_tokens} tokens, reads {', '.join(encoder.template.fields)}")

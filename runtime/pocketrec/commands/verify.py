@@ -21,11 +21,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Check hashes, ask again what export asked, and print a table; a failed check fails the command."""
     started = time.perf_counter()
     folder = arguments.bundle
-    manifest = Manifest.read(folder)
-    manifest.check_files(folder)
+    bundle = Bundle.open(folder, arguments.threads)
+    manifest = bundle.manifest
+    if FILE not in manifest.files:
+        raise BundleError(f"{folder} carries no proof ({FILE}): export it again to verify it")
     proof = Proof.load(folder / FILE)
-    ids = Bundle.open(folder, arguments.threads).catalogue.ids
-    verdict = compare(proof.answers, Answers.of(folder, proof.probe, ids, arguments.threads), proof.probe, proof.bound)
+    answers = Answers.of(folder, proof.probe, bundle.catalogue.ids, arguments.threads)
+    verdict = compare(proof.answers, answers, proof.probe, proof.bound)
     machine = Machine.here()
     print(f"{manifest.name}, {manifest.items:,} items, on {machine.cpu}, digest {manifest.digest[:16]}")
     for what, found, passed in _checks(manifest, proof, verdict):

@@ -1,7 +1,6 @@
 """Give a model a small encoder in place of its large one, for its own domain's texts; all else of it stays."""
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +8,6 @@ import msgspec
 import numpy as np
 import torch
 from msgspec import Meta
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from pocketrec.config import Config
@@ -19,7 +17,7 @@ from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.pretrained import write_pooling
 from pocketrec_export.model import Model
 from pocketrec_export.tokenizer import FILE as TOKENIZER
-from pocketrec_export.tokenizer import read_tokenizer
+from pocketrec_export.tokenizer import read_tokenizer, token_ids
 from pocketrec_training.distil.imitation import ImitationConfig, Lesson, cosine, imitate
 from pocketrec_training.distil.replacement import on_axes, with_student
 from pocketrec_training.distil.static import principal_axes, static_student
@@ -111,7 +109,7 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
         raise DataError(f"{card.name} has {len(texts.learn)} texts to learn from: too few for a student")
     weights, tokenizer = _weights(teacher), read_tokenizer(folder)
     if config.prune_vocabulary:
-        used = {token for ids in _tokens(tokenizer, texts.learn, card.max_tokens) for token in ids}
+        used = {token for ids in token_ids(tokenizer, texts.learn, card.max_tokens) for token in ids}
         pruned = prune(tokenizer, used, config.general_share)
         tokenizer = pruned.tokenizer
         pruned.shrink(teacher.transformer)
@@ -120,7 +118,7 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
         """The teacher as it lies in its folder, with its whole vocabulary."""
         return torch.from_numpy(text_vectors(part, folder, card.pooling, card.max_tokens, "Asking the teacher"))
 
-    tokens = _tokens(tokenizer, texts.learn, card.max_tokens)
+    tokens = token_ids(tokenizer, texts.learn, card.max_tokens)
     if config.size == "tiny":
         student, axes = shallower(teacher, config.tiny.layers), torch.eye(teacher.width)
     else:
@@ -128,7 +126,7 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
         counts = np.bincount(np.concatenate(tokens), minlength=int(teacher.config.vocab_size))
         student = static_student(teacher, tokenizer, axes, counts)
     lesson = Lesson(tokens, ask(texts.learn) @ axes)
-    judge = Lesson(_tokens(tokenizer, texts.held_out, card.max_tokens), ask(texts.held_out) @ axes)
+    judge = Lesson(token_ids(tokenizer, texts.held_out, card.max_tokens), ask(texts.held_out) @ axes)
     untrained = cosine(student, judge)
     imitate(student, lesson, config.tiny if config.size == "tiny" else config.nano, seed)
     distilled = Distilled(
@@ -153,13 +151,6 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
         encoder = Encoder(student, on_axes(whole.encoder.projection, axes))
         with_student(whole, encoder, aside, f"{card.encoder}-{config.size}").save(out)
     return distilled
-
-
-def _tokens(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Ids of texts; one without any reads as token 0, as the runtime has it."""
-    tokenizer.enable_truncation(max_tokens)
-    tokenizer.no_padding()
-    return [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
 
 
 def _weights(model: TextModel) -> int:
