@@ -12,7 +12,10 @@ from pocketrec.config import Config
 from pocketrec.errors import DataError
 from pocketrec.staging import write_whole
 
-_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "asimddp", "i8mm")
+_FLAGS = (
+    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimd", "asimddp", "i8mm", "bf16"),
+)
 _PACKAGES = ("pocketrec", "numpy", "onnxruntime", "hnswlib", "tokenizers", "torch", "transformers")
 
 
@@ -23,7 +26,7 @@ class Machine(Config, frozen=True, kw_only=True):
     cores: int
     """Cores this process may use."""
     flags: tuple[str, ...]
-    """Instruction sets that matter for int8."""
+    """Instruction sets that matter for int8 and bfloat16."""
     system: str
     python: str
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import numpy as np
-import torch
 from msgspec import Meta
 
 from pocketrec.config import Config
@@ -15,6 +14,7 @@ from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import UserTower
+from pocketrec_training.arithmetic import Arithmetic, computed_in
 from pocketrec_training.augment.texts import varied_texts
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.lessons import Lessons
@@ -45,8 +45,9 @@ class EncoderConfig(Config, frozen=True, kw_only=True):
     """Most items of a batch whose texts are read with gradients; the others keep the vectors of last time."""
     chunk: Annotated[int, Meta(ge=1)] = 256
     """Texts whose activations are held in memory at a time; a batch of more is read twice."""
-    arithmetic: Literal["float32", "bfloat16"] = "float32"
-    """Of the language model while it learns; bfloat16 takes half the time where the CPU multiplies it."""
+    arithmetic: Arithmetic = "float32"
+    """Of the language model while it learns; bfloat16 takes half the time on CPUs that multiply it, others take
+    float32 all the same."""
     token_dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of a text's tokens that are left out while it learns."""
     variants: Annotated[int, Meta(ge=0)] = 0
@@ -102,7 +103,7 @@ def tune_encoder(
         request_weight=0.0,
     )
     reading = Reading(
-        reader, config.rate, config.texts, config.chunk, config.token_dropout, getattr(torch, config.arithmetic)
+        reader, config.rate, config.texts, config.chunk, config.token_dropout, computed_in(config.arithmetic)
     )
     train_tower(table, tower, lessons, second, seed, reading, checkpoint)
     return reader.finished()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY, UserTower
+from pocketrec_training.arithmetic import Arithmetic, computed_in
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.bpr import bpr
 from pocketrec_training.losses.negatives import Negatives, Source, in_batch_share
@@ -28,8 +29,9 @@ class ObjectiveConfig(Config, frozen=True, kw_only=True):
     temperature: Annotated[float, Meta(gt=0)] = 0.05
     loss: Literal["softmax", "sampled-softmax", "bpr"] = "softmax"
     """`softmax` over the whole catalogue, sampled where that is larger than `full_softmax_items`."""
-    logits: Literal["float32", "bfloat16"] = "float32"
-    """Of the full softmax. bfloat16 takes a third of the time on CPUs that multiply it (AVX512-BF16, AMX)."""
+    logits: Arithmetic = "float32"
+    """Of the full softmax. bfloat16 takes a third of the time on CPUs that multiply it (AVX512-BF16, AMX); others take
+    float32 all the same."""
     full_softmax_items: Annotated[int, Meta(ge=0)] = 20_000
     """Larger catalogues take the sampled softmax."""
     negatives: Source = "uniform"
@@ -231,7 +233,7 @@ class Objective:
     ) -> Tensor:
         config = self.config
         if drawn is None or left_out is None:
-            return full_softmax(users, vectors, targets, config.temperature, getattr(torch, config.logits))
+            return full_softmax(users, vectors, targets, config.temperature, computed_in(config.logits))
         right, wrong = vectors[targets], vectors[drawn.rows]
         if config.loss == "bpr":
             return bpr(users, right, wrong, left_out, config.temperature)
