@@ -104,9 +104,13 @@ def test_low_rank_corrections_merged_give_the_vectors_of_those_unmerged(toy_enco
     assert np.abs(vectors - unmerged.numpy()).max() < 1e-5
 
 
+@pytest.mark.parametrize("teacher", ["votes", "tower"])
 @pytest.mark.parametrize("tune", ["top:1", "lora", "all"])
-def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_encoder, tmp_path, tune):
-    encoder = msgspec.structs.replace(toy_config.encoder, tune=tune, rounds=2, rate=1e-3 if tune == "all" else 1e-2)
+def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_encoder, tmp_path, tune, teacher):
+    rate = 1e-3 if tune == "all" else 1e-2
+    encoder = msgspec.structs.replace(
+        toy_config.encoder, tune=tune, teacher=teacher, rounds=2, steps=20, rate=rate, texts=24
+    )
     barely = msgspec.structs.replace(toy_config.training, epochs=1)  # so that there is something left to learn
     model = train(
         shop, tmp_path / "model", msgspec.structs.replace(toy_config, encoder=encoder, training=barely), seed=0
@@ -121,25 +125,29 @@ def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_
     assert np.abs(read - frozen).max() > 1e-3
 
 
-def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, monkeypatch):
-    encoder = msgspec.structs.replace(toy_config.encoder, tune="top:1", rounds=3, rate=1e-2)
+@pytest.mark.parametrize("teacher", ["votes", "tower"])
+def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, monkeypatch, teacher):
+    encoder = msgspec.structs.replace(
+        toy_config.encoder, tune="top:1", teacher=teacher, rounds=3, steps=20, rate=1e-2, texts=24
+    )
     barely = msgspec.structs.replace(toy_config.training, epochs=1)  # so that tuned weights are the best
     config = msgspec.structs.replace(toy_config, encoder=encoder, training=barely)
     split = make_split(shop, "leave-last-out")
     whole = fit_model(shop, split, config, seed=0)
-    from pocketrec_training import tower_training
+    from pocketrec_training import tower_training, vote_tuning
 
-    written = tower_training._Run.write
+    training = {"votes": vote_tuning, "tower": tower_training}[teacher]._Run
+    written = training.write
 
     def killed(run, path):
         written(run, path)
-        if run.reading is not None and run.epoch == 2:
+        if run.reading is not None and (run.round if teacher == "votes" else run.epoch) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(tower_training._Run, "write", killed)
+    monkeypatch.setattr(training, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         fit_model(shop, split, config, 0, tmp_path / "checkpoint")
-    monkeypatch.setattr(tower_training._Run, "write", written)
+    monkeypatch.setattr(training, "write", written)
     resumed = fit_model(shop, split, config, 0, tmp_path / "checkpoint")
     assert np.array_equal(resumed.vectors, whole.vectors)
     states = [model.encoder.text_model.state_dict() for model in (whole, resumed)]

@@ -21,8 +21,11 @@ train(Dataset.load(data), out, msgspec.json.decode(config.read_bytes(), type=Tra
 """
 
 
-@pytest.mark.parametrize("choice", [{}, {"loss": "sampled-softmax", "negatives": "in-batch"}])
-def test_two_processes_end_where_one_does(toy_config, tmp_path, choice):
+@pytest.mark.parametrize(
+    ("teacher", "choice"),
+    [("tower", {}), ("votes", {}), ("tower", {"loss": "sampled-softmax", "negatives": "in-batch"})],
+)
+def test_two_processes_end_where_one_does(toy_config, tmp_path, teacher, choice):
     from toys import write_shop
 
     from pocketrec_training.dataset import Dataset
@@ -33,7 +36,9 @@ def test_two_processes_end_where_one_does(toy_config, tmp_path, choice):
         toy_config,
         tower=msgspec.structs.replace(toy_config.tower, dropout=0.0),  # its masks are each process's own
         training=msgspec.structs.replace(toy_config.training, epochs=3, **choice),
-        encoder=msgspec.structs.replace(toy_config.encoder, tune="top:1", rounds=1, rate=1e-3, chunk=8),
+        encoder=msgspec.structs.replace(
+            toy_config.encoder, tune="top:1", teacher=teacher, rounds=1, rate=1e-3, texts=24, chunk=8
+        ),
     )
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(config))
     (tmp_path / "program.py").write_text(PROGRAM)

@@ -1,5 +1,6 @@
 """Fit item vectors and the user side of a model, in one space: by tower and text, or by factorisation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,16 +19,18 @@ from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_training.context import Contexts
-from pocketrec_training.encoder_tuning import EncoderConfig, tune_encoder
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.factorisation import FactorisationConfig, fit_factors
 from pocketrec_training.item_table import ItemTable
 from pocketrec_training.lessons import Lessons
 from pocketrec_training.newcomer_length import fair_length
+from pocketrec_training.reading import EncoderConfig, Reading
 from pocketrec_training.request_texts import RequestTexts, RequestVectors
 from pocketrec_training.text_vectors import encode_texts, text_vectors
 from pocketrec_training.tower_ranking import user_vectors
 from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
+from pocketrec_training.tower_tuning import tune_by_tower
+from pocketrec_training.vote_tuning import tune_by_votes
 
 _MEASURED = 1000
 """Validation users by whom the length of newcomers is measured."""
@@ -57,6 +60,18 @@ class Source:
         return self.requests.read(
             lambda texts: text_vectors(texts, self.folder, self.pooling, max_tokens, "Reading requests")
         )
+
+    def read_by(self, model: TextModel, max_tokens: int) -> tuple[NDArray[np.float32], RequestVectors]:
+        """Of items' texts and of requests, by a tuned model."""
+
+        def read(texts: Sequence[str], what: str) -> NDArray[np.float32]:
+            return encode_texts(texts, model, self.folder, max_tokens, what)
+
+        return read(self.texts, "Reading items"), self.requests.read(lambda texts: read(texts, "Reading requests"))
+
+    def reading(self, model: TextModel, config: EncoderConfig, seed: int) -> Reading:
+        """A model that is to learn."""
+        return Reading.open(model, self.folder, self.items, self.template, config, np.random.default_rng(seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +118,7 @@ def fit_tower(
     checkpoint: Path | None,
     after_epoch: AfterEpoch,
 ) -> Fitted:
-    """Train items and tower on the frozen encoder, then the encoder with them if the config says so.
+    """Train items and tower on what the encoder reads; before or after that the encoder, if the config says so.
 
     Args:
         source: Texts and language model.
@@ -113,39 +128,32 @@ def fit_tower(
         shape: Of the tower.
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to.
-        after_epoch: Told how the first stage goes; may raise to end it.
+        after_epoch: Told how the tower's training goes; may raise to end it.
     """
-    reading = config.encoder
-    requests = source.request_vectors(reading.max_tokens)
+    how = config.encoder
+    kept = {name: None if checkpoint is None else checkpoint / f"{name}.pt" for name in ("tower", "encoder")}
+    text_model = TextModel.open(source.folder, source.pooling, how.max_tokens)
+    if how.tune != "none" and how.teacher == "votes":
+        reading = source.reading(text_model, how, seed)
+        popularity = split.popularity(len(source.items))
+        tune_by_votes(reading, split.fit, popularity, shape.positions, how.rounds, how.steps, seed, kept["encoder"])
+        text_model = reading.reader.finished()
+        read, requests = source.read_by(text_model, how.max_tokens)
+    else:
+        read, requests = source.item_vectors(how.max_tokens), source.request_vectors(how.max_tokens)
     lessons = Lessons.of(split, contexts, requests)
     torch.manual_seed(seed)
-    table = ItemTable(source.item_vectors(reading.max_tokens), config.dim, config.training.residual)
+    table = ItemTable(read, config.dim, config.training.residual)
     tower = UserTower(config.dim, shape)
-    first, second = (None if checkpoint is None else checkpoint / name for name in ("tower.pt", "encoder.pt"))
-    train_tower(table, tower, lessons, config.training, seed, checkpoint=first, after_epoch=after_epoch)
-    text_model = TextModel.open(source.folder, source.pooling, reading.max_tokens)
-    if reading.tune != "none":
-        text_model = tune_encoder(
-            text_model,
-            source.folder,
-            source.items,
-            source.template,
-            table,
-            tower,
-            lessons,
-            reading,
-            config.training,
-            seed,
-            second,
-        )
-        tuned = text_model
-        requests = source.requests.read(
-            lambda texts: encode_texts(texts, tuned, source.folder, reading.max_tokens, "Reading requests")
-        )
-        with torch.no_grad():  # as the runtime will read them, without what the reader kept in half precision
-            table.text_vectors.copy_(
-                torch.from_numpy(encode_texts(source.texts, tuned, source.folder, reading.max_tokens, "Reading items"))
-            )
+    train_tower(table, tower, lessons, config.training, seed, checkpoint=kept["tower"], after_epoch=after_epoch)
+    if how.tune != "none" and how.teacher == "tower":
+        reading = source.reading(text_model, how, seed)
+        tune_by_tower(reading, table, tower, lessons, how, config.training, seed, kept["encoder"])
+        text_model = reading.reader.finished()
+        # As the runtime will read them, without what the reader kept in half precision.
+        read, requests = source.read_by(text_model, how.max_tokens)
+        with torch.no_grad():
+            table.text_vectors.copy_(torch.from_numpy(read))
     return _fitted(text_model, table, tower, requests, split, _fair_length(table, tower, split, seed))
 
 

@@ -18,7 +18,8 @@ Mask = NDArray[np.bool_]
 
 _VOTERS = 64
 """Items that vote for a newcomer."""
-_POWER = 3
+POWER = 3
+"""Of likeness: one twin counts for more than a hundred distant cousins."""
 
 
 def votes_by_text(vectors: Floats, new: Mask, level: float) -> Floats:
@@ -30,7 +31,7 @@ def votes_by_text(vectors: Floats, new: Mask, level: float) -> Floats:
         level: Sum of all votes for a newcomer, on average.
     """
     alike = centred(vectors)
-    votes: Floats = np.maximum(alike @ alike[new].T, 0) ** _POWER
+    votes: Floats = np.maximum(alike @ alike[new].T, 0) ** POWER
     votes[np.flatnonzero(new), np.arange(votes.shape[1])] = 0
     if len(votes) > _VOTERS:
         votes[votes < np.partition(votes, -_VOTERS, axis=0)[-_VOTERS]] = 0

@@ -2,8 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,8 +23,8 @@ from pocketrec_training.lessons import Lessons
 from pocketrec_training.losses.negatives import nearest
 from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
+from pocketrec_training.reading import Reading
 from pocketrec_training.sequences import Batch
-from pocketrec_training.text_reader import TextReader
 from pocketrec_training.tower_ranking import rank_by_tower
 
 _log = logging.getLogger(__name__)
@@ -55,28 +54,6 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     residual: bool = True
     """Whether behaviour gives each item a residual beside its text."""
     augmentation: HistoryAugmentation = HistoryAugmentation()
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """An encoder that learns along."""
-
-    reader: TextReader
-    """Of each item's text, then of variants of all of them."""
-    rate: float
-    """Peak learning rate of its weights."""
-    texts: int
-    """Most items of a batch whose texts are read anew, with gradients; the others keep the vectors of last time."""
-    chunk: int
-    """Texts whose activations are held at a time."""
-    token_dropout: float
-    """Share of a text's tokens that are left out."""
-    arithmetic: torch.dtype
-
-    def read(self, texts: Sequence[int]) -> Tensor:
-        """Vectors of some texts, with tokens left out: float [texts, width]."""
-        with torch.autocast("cpu", self.arithmetic, enabled=self.arithmetic is not torch.float32):
-            return self.reader.read(texts, self.token_dropout).float()
 
 
 def train_tower(
@@ -258,13 +235,13 @@ class _Run:
         config, table = self.config, self.table
         warm = torch.from_numpy(random.random(len(table.residual)) >= config.cold_share) & self.taken
         cached, fresh, texts = None, None, table.text_vectors
-        variant = np.zeros(0, np.int64)
+        ways = torch.zeros(0, dtype=torch.long)
         if self.reading is not None:
             fresh = torch.unique(batch.rows[batch.mask > 0])
             fresh = fresh[torch.from_numpy(random.permutation(len(fresh))[: self.reading.texts])]
-            variant = random.integers(0, len(self.reading.reader) // len(table.residual), len(fresh))
-            said = fresh + torch.from_numpy(variant) * len(table.residual)
-            cached = GradientCache(self.reading.read, said.tolist(), self.reading.chunk, self.processes)
+            ways = self.reading.ways(len(fresh), random)
+            said = self.reading.said(fresh, ways)
+            cached = GradientCache(self.reading.read, said, self.reading.chunk, self.processes)
             texts = texts.index_copy(0, fresh, cached.vectors)
         vectors = table(warm, texts)
         loss = self.objective.loss(table, self.tower, vectors, self.lessons.requests, near, batch, random, fresh)
@@ -278,8 +255,8 @@ class _Run:
             self.processes.sum_gradients(learners)
             nn.utils.clip_grad_norm_(learners, 1.0)
             if self.reading.token_dropout == 0:
-                own = fresh[torch.from_numpy(variant == 0)]  # a variant isn't how the item is said
-                table.text_vectors[own] = cached.vectors.detach()[torch.from_numpy(variant == 0)]
+                own = fresh[ways == 0]  # no other way is how the item is said
+                table.text_vectors[own] = cached.vectors.detach()[ways == 0]
         self.optimiser.step()
         return loss.item()
 

@@ -28,13 +28,13 @@ from pocketrec_export.model import FORMAT, Model, ModelCard
 from pocketrec_training.candidate_lists import Retriever
 from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, dataset_digest
-from pocketrec_training.encoder_tuning import EncoderConfig
 from pocketrec_training.evaluate.splits import Split, make_split
 from pocketrec_training.factorisation import FactorisationConfig
 from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, fit_tower
 from pocketrec_training.memory import keep_freed_memory
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
 from pocketrec_training.processes import Processes
+from pocketrec_training.reading import EncoderConfig
 from pocketrec_training.refit import refit
 from pocketrec_training.request_texts import RequestTexts, title_fragments
 from pocketrec_training.scorer_cases import scorer_cases
