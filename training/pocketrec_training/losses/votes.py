@@ -37,7 +37,9 @@ def vote_loss(vectors: Tensor, shown: Tensor, taken: Tensor, log_expected: Tenso
     """
     each = votes(vectors @ vectors.T)
     history, target = (places[part] for places in shown.nonzero(as_tuple=True))
-    cast = (shown.float() @ each)[history] - each[target]  # none for itself by itself, nor for others by the target
+    cast = (shown.to(each.dtype) @ each)[history] - each[
+        target
+    ]  # none for itself by itself, nor for others by the target
     right = cast.gather(1, target[:, None])
     wrong = (_SHARPNESS * cast - log_expected).masked_fill(taken[history], -torch.inf)
     logits = torch.cat([_SHARPNESS * right, wrong], dim=1)
