@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from toys import write_shop
 
@@ -10,6 +11,7 @@ from pocketrec.cli import main
 from pocketrec.config import load_config
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.results import Result
+from pocketrec_export.model import Model
 from pocketrec_training.ablation import Ablation, AblationConfig, run_ablation
 from pocketrec_training.ablation_result import ablation_result, ablation_rows
 from pocketrec_training.dataset import Dataset
@@ -23,10 +25,12 @@ BROKEN = (
     "train.neighbours.fits=[]",
     "train.neighbours.followers=[]",
 )
+SAME_TOWER = ("base", "without neighbours", "without residual")
 VARIANTS = {
     "frozen": ("train.encoder.tune=none",),
     "broken": BROKEN,
     "without residual": ("train.training.residual=false",),
+    "without neighbours": ("train.neighbours.fits=[]",),
 }
 
 
@@ -71,7 +75,7 @@ def test_a_variant_that_breaks_training_loses_beyond_chance(done):
         CaseFile.load(work / name / "seed-0" / "evaluate.cases.npz").values["model/ndcg@10"]
         for name in ("broken", "base")
     ]
-    lead, tested = result.metrics["broken/over/base/ndcg@10"], 2
+    lead, tested = result.metrics["broken/over/base/ndcg@10"], 3
     assert lead == pytest.approx(cases[0].mean() - cases[1].mean())
     assert lead == pytest.approx(result.metrics["broken/ndcg@10"] - result.metrics["base/ndcg@10"], abs=1e-6)
     assert result.metrics["broken/over/base/effect"] < -0.5
@@ -105,6 +109,16 @@ def test_baselines_stand_beside_the_base_alone(done):
     assert not list(work.rglob("manifest.json"))
 
 
+def test_variants_that_differ_in_neighbours_alone_share_a_tower(done):
+    _, work, _ = done
+    base, alike, other = (Model.load(work / name / "seed-0" / "model") for name in SAME_TOWER)
+    assert np.array_equal(base.vectors, alike.vectors)
+    assert not np.array_equal(base.vectors, other.vectors)
+    assert len(base.neighbours.weights) > len(alike.neighbours.weights) == 0
+    trained, splits = ("base", "broken", "without residual"), ("leave-last-out", "cold-items")
+    assert len(list((work / "towers").iterdir())) == len(trained) * len(splits)
+
+
 def test_all_learn_from_the_same_share_of_users(done):
     _, work, result = done
     users = Dataset.load(work / "dataset").user_ids
@@ -119,6 +133,8 @@ def test_a_variant_like_the_base_shares_its_training_and_is_not_tested(done):
         "base",
         "broken",
         "dataset",
+        "towers",
+        "without neighbours",
         "without residual",
     ]
     assert result.metrics["frozen/ndcg@10"] == result.metrics["base/ndcg@10"]
@@ -137,7 +153,7 @@ def test_what_is_there_is_not_done_again_and_a_new_variant_is(done, shop_file):
     later = ablation_result(more, run_ablation(source, work, more))
     after = times(work)
     changed = {path.relative_to(work).parts[0] for path in after if after[path] != before.get(path)}
-    assert changed == {"broken", "narrow"}
+    assert changed == {"broken", "narrow", "towers"}
     model = work / "broken" / "seed-0" / "model" / "model.json"
     assert after[model] == before[model]
     assert later.metrics["broken/ndcg@10"] == result.metrics["broken/ndcg@10"]

@@ -77,8 +77,27 @@ class TrainConfig(Config, frozen=True, kw_only=True):
         known = not dataset.card.ties.unordered if self.order is None else self.order == "known"
         return msgspec.structs.replace(self.tower, positions=self.tower.positions and known)
 
+    def sides(self) -> "TrainConfig":
+        """What of it shapes items, tower and encoder; all else at its default."""
+        usual = TrainConfig()
+        return msgspec.structs.replace(
+            self,
+            neighbours=usual.neighbours,
+            scorer=usual.scorer,
+            scorer_training=usual.scorer_training,
+            candidates=usual.candidates,
+            refit=usual.refit,
+        )
 
-def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resume: bool = False) -> Model:
+
+def train(
+    dataset: Dataset,
+    out: Path,
+    config: TrainConfig,
+    seed: int = 0,
+    resume: bool = False,
+    towers: Path | None = None,
+) -> Model:
     """Train a model and write its folder; what is unfinished lies in a checkpoint beside it.
 
     Args:
@@ -87,6 +106,8 @@ def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resum
         config: What to train and how.
         seed: Of everything random: the same seed, data, config and machine give the same model.
         resume: Take up an earlier run that was killed, instead of starting anew.
+        towers: Folder that keeps what the training of items, tower and encoder came to. Trainings that differ in
+            neighbours or scorer alone share it, and do that part once.
 
     Raises:
         DataError: The data set has too little to learn from, or something else lies at `out`.
@@ -99,8 +120,12 @@ def train(dataset: Dataset, out: Path, config: TrainConfig, seed: int = 0, resum
     if not resume and processes.rank == 0:
         shutil.rmtree(checkpoint, ignore_errors=True)
     processes.wait()
-    bound = text_digest(msgspec.json.encode(config).decode(), dataset_digest(dataset.card), str(seed))
-    model = fit_model(dataset, split, config, seed, checkpoint / bound[:16])
+    whole, sides = (
+        text_digest(msgspec.json.encode(part).decode(), dataset_digest(dataset.card), str(seed))[:16]
+        for part in (config, config.sides())
+    )
+    kept = None if towers is None else towers / sides
+    model = fit_model(dataset, split, config, seed, checkpoint / whole, towers=kept)
     if processes.rank == 0:
         model.save(out)
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -115,6 +140,7 @@ def fit_model(
     seed: int,
     checkpoint: Path | None = None,
     after_epoch: AfterEpoch = go_on,
+    towers: Path | None = None,
 ) -> Model:
     """Train on a split of a data set, in memory.
 
@@ -125,13 +151,14 @@ def fit_model(
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to after each epoch.
         after_epoch: Told how the tower's training goes; may raise to end it.
+        towers: In place of `checkpoint`, where items, tower and encoder are resumed from and written to.
 
     Raises:
         DataError: Fewer than two items, or than two users or queries to learn from.
         ConfigError: There are queries alone, and the config has no use for them.
     """
     contexts = Contexts.of(dataset, split, config.context)
-    source, fitted = _fit_sides(dataset, split, contexts, config, seed, checkpoint, after_epoch)
+    source, fitted = _fit_sides(dataset, split, contexts, config, seed, towers or checkpoint, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
     chosen = choose_neighbours(split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history)
