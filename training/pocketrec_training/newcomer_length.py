@@ -13,15 +13,17 @@ Floats = NDArray[np.float32]
 
 _PRETENDING = 0.1
 """Share of the known items that play newcomers."""
+_MOST = 2000
+"""Of them: what others say about each is a column as long as the catalogue."""
 _SEEN = 10
 _STEPS = 12
 """Halvings: the length is found to a thousandth."""
 
 
 def playing_newcomers(known: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
-    """A tenth of the known items, drawn to play newcomers: mask [items]."""
+    """A tenth of the known items, of a large catalogue fewer, drawn to play newcomers: mask [items]."""
     rows, playing = np.flatnonzero(known), np.zeros_like(known)
-    playing[np.random.default_rng(seed).permutation(rows)[: round(_PRETENDING * len(rows))]] = True
+    playing[np.random.default_rng(seed).permutation(rows)[: min(round(_PRETENDING * len(rows)), _MOST)]] = True
     return playing
 
 
@@ -58,11 +60,12 @@ def fair_length(
             scores[line, met[met >= 0]] = -np.inf
     seen = min(_SEEN, rest.shape[1])
     best = torch.from_numpy(rest).topk(seen, dim=1).values
+    fair = count / np.count_nonzero(known)
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
         mine = torch.from_numpy(middle * theirs).topk(min(seen, count), dim=1).values
         least = torch.cat([best, mine], dim=1).topk(seen, dim=1).values[:, -1:]
         share = float((mine >= least).sum() / (seen * len(users)))
-        low, high = (low, middle) if share > _PRETENDING else (middle, high)
+        low, high = (low, middle) if share > fair else (middle, high)
     return max(round(high, 3), 0.001)
