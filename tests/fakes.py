@@ -36,6 +36,7 @@ WORDS = (*COLOURS, *THINGS)
 DIM = len(WORDS)
 HISTORY, CANDIDATES, DECAY, M = 6, 5, 0.5, 4
 NEWCOMER_LENGTH = 0.9
+NEWCOMER_SCALE = 0.25
 
 
 def shop_items(count=16):
@@ -126,8 +127,8 @@ def seal(folder, items, walk=False, per_item=1, template=None):
             recall=1.0,
             step_rows=0.0 if walk else 1e9,
         ),
-        neighbours=NeighbourFacts(per_item=per_item, decay=DECAY),
-        followers=NeighbourFacts(per_item=1, decay=DECAY),
+        neighbours=NeighbourFacts(per_item=per_item, decay=DECAY, newcomer_scale=NEWCOMER_SCALE),
+        followers=NeighbourFacts(per_item=1, decay=DECAY, newcomer_scale=NEWCOMER_SCALE),
         quality={},
         provenance={"dataset": "constructed"},
         files=describe_files(folder),

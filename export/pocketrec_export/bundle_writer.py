@@ -18,6 +18,7 @@ from pocketrec.manifest import (
     NeighbourFacts,
     describe_files,
 )
+from pocketrec.neighbours import Neighbours
 from pocketrec.proof import FILE as PROOF
 from pocketrec.proof import Proof
 from pocketrec_export.model import Model
@@ -49,6 +50,7 @@ def write_bundle(
     index: Index,
     quality: dict[str, float],
     provenance: dict[str, str],
+    newcomer_scales: tuple[float, float],
     proof: Proof | None,
 ) -> Manifest:
     """Fill an empty folder.
@@ -60,6 +62,7 @@ def write_bundle(
         index: With the item vectors.
         quality: Figures of the gate.
         provenance: Where it comes from.
+        newcomer_scales: What likeness is worth as a vote for an item added later, by neighbours and by followers.
         proof: To carry along, if any.
     """
     for role, graph in graphs.items():
@@ -92,11 +95,15 @@ def write_bundle(
         scorer=card.scorer.kind,
         features=FEATURES,
         index=index.facts,
-        neighbours=NeighbourFacts(per_item=model.neighbours.per_item, decay=model.neighbours.decay),
-        followers=NeighbourFacts(per_item=model.followers.per_item, decay=model.followers.decay),
+        neighbours=_facts(model.neighbours, newcomer_scales[0]),
+        followers=_facts(model.followers, newcomer_scales[1]),
         quality=quality,
         provenance=provenance,
         files=describe_files(folder),
     )
     manifest.write(folder)
     return manifest
+
+
+def _facts(table: Neighbours, newcomer_scale: float) -> NeighbourFacts:
+    return NeighbourFacts(per_item=table.per_item, decay=table.decay, newcomer_scale=newcomer_scale)

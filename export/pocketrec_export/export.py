@@ -25,6 +25,7 @@ from pocketrec_export.gate import GateConfig, first_half, probe_of
 from pocketrec_export.graphs.user import QUERY, UserTower
 from pocketrec_export.index_builder import IndexConfig, build_index
 from pocketrec_export.model import Model
+from pocketrec_export.newcomer_scales import newcomer_scales
 from pocketrec_export.precision import Choice, Precision, Variants, choose_precision
 from pocketrec_export.quantise import dynamic_int8, stored_int8
 from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
@@ -82,7 +83,8 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
             role: {"fp32": graph, "int8": _int8(role, graph, model, work)} for role, graph in full.items()
         }
         shown.advance()
-        variants = Variants(model, graphs, _indexes(model, graphs["encoder"], config.index, work))
+        indexes = _indexes(model, graphs["encoder"], config.index, work)
+        variants = Variants(model, graphs, indexes, newcomer_scales(model, graphs["encoder"]["fp32"].path))
         shown.advance()
         probe = probe_of(model.held_out, model.items, config.gate, seed)
         choice = choose_precision(variants, probe, config.gate, work)

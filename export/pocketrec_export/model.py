@@ -71,7 +71,10 @@ class ModelCard(Config, frozen=True, kw_only=True):
     newcomer_length: float
     """Of the vectors of items that nobody has taken yet."""
     neighbour_decay: float
+    neighbour_level: float
+    """Votes of neighbours for an item that nobody took, against those for another on average."""
     follower_decay: float
+    follower_level: float
     split: str
     """What was held out of training: `leave-last-out`, `global-time`, `last-basket`, `cold-items`, `queries`."""
     dataset: str

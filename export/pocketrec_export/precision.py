@@ -27,6 +27,8 @@ class Variants:
     """By role, then precision."""
     indexes: Mapping[Precision, Index]
     """By the encoder's precision, which shapes the vectors of items that have only text."""
+    newcomer_scales: tuple[float, float]
+    """Of votes for items added later, by neighbours and by followers."""
 
     def write(
         self,
@@ -43,7 +45,7 @@ class Variants:
             graph = self.graphs[role][precision[role]]
             graphs[role] = Graph(graph.path, msgspec.structs.replace(graph.facts, reason=reasons[role]))
         index = self.indexes[precision["encoder"]]
-        return write_bundle(folder, self.model, graphs, index, quality, provenance, proof)
+        return write_bundle(folder, self.model, graphs, index, quality, provenance, self.newcomer_scales, proof)
 
 
 @dataclass(frozen=True, slots=True)

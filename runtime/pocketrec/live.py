@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pocketrec.bundle import Bundle
 from pocketrec.items import Item
+from pocketrec.newcomer_votes import NewcomerVotes
 from pocketrec.overlay import Changes
 from pocketrec.rules import Rules
 
@@ -34,10 +35,18 @@ class LiveCatalogue:
     """For each item of the overlay the bundle's row that it replaces, or -1."""
     fields: frozenset[str]
     """Names of what items can be filtered by."""
+    newcomers: NewcomerVotes
+    """Who votes for each item of the overlay; nobody for those that replace one of the bundle's."""
 
     @classmethod
-    def of(cls, bundle: Bundle, changes: Changes) -> "LiveCatalogue":
-        """Lay changes over a bundle."""
+    def of(cls, bundle: Bundle, changes: Changes, before: "LiveCatalogue | None" = None) -> "LiveCatalogue":
+        """Lay changes over a bundle.
+
+        Args:
+            bundle: What was exported.
+            changes: What the overlay holds.
+            before: The view until now; what is known of items that stand where they stood isn't found anew.
+        """
         rows, size = bundle.catalogue.rows, len(bundle.catalogue)
         origins = np.array([rows.get(item.id, -1) for item in changes.items], dtype=np.int32)
         hidden = [rows[id] for id in changes.removed if id in rows] + origins[origins >= 0].tolist()
@@ -47,7 +56,7 @@ class LiveCatalogue:
             visible[hidden] = False
         added = {item.id: size + place for place, item in enumerate(changes.items)}
         fields = bundle.catalogue.fields.union(*(item.attributes for item in changes.items))
-        return cls(bundle, changes, visible, added, origins, fields)
+        return cls(bundle, changes, visible, added, origins, fields, _newcomers(bundle, changes, origins, before))
 
     def __len__(self) -> int:
         """Number of rows, hidden ones too."""
@@ -98,6 +107,18 @@ class LiveCatalogue:
         origins[late] = self.origins[rows[late] - size]
         return origins
 
+    def late_votes(self, history: Rows) -> Floats:
+        """What a history says of each item of the overlay, but for those that replace one of the bundle's.
+
+        Args:
+            history: The bundle's rows, as `origin` gives them.
+
+        Returns:
+            As `Votes.sums`, float32 [2 * tables, added].
+        """
+        facts = self.bundle.manifest.neighbours, self.bundle.manifest.followers
+        return self.newcomers.sums(history, self.bundle.tables, [table.newcomer_scale for table in facts])
+
     def allowed(self, rules: Rules) -> Mask | None:
         """Bundle rows that are visible and meet the rules; None if all do."""
         mask = rules.mask(self.bundle.catalogue)
@@ -111,3 +132,21 @@ class LiveCatalogue:
             return np.zeros(0, np.int32)
         met = [rules.allow(item) for item in self.changes.items] if rules.conditions else slice(None)
         return np.arange(len(self.bundle.catalogue), len(self), dtype=np.int32)[met]
+
+
+def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCatalogue | None) -> NewcomerVotes:
+    """Voters for each item of the overlay, found only for those that are new or stand elsewhere than before."""
+    known = bundle.popularity[:-1] > 0
+    width = NewcomerVotes.of(changes.vectors[:0], bundle.index.vectors, known).voters.shape[1]
+    voters, likeness = np.zeros((len(origins), width), np.int32), np.zeros((len(origins), width), np.float32)
+    places = {} if before is None else {item.id: place for place, item in enumerate(before.changes.items)}
+    wanted = []
+    for place in np.flatnonzero(origins < 0).tolist():
+        old = places.get(changes.items[place].id)
+        if before is None or old is None or not np.array_equal(before.changes.vectors[old], changes.vectors[place]):
+            wanted.append(place)
+        else:
+            voters[place], likeness[place] = before.newcomers.voters[old], before.newcomers.likeness[old]
+    found = NewcomerVotes.of(changes.vectors[wanted], bundle.index.vectors, known)
+    voters[wanted], likeness[wanted] = found.voters, found.likeness
+    return NewcomerVotes(voters, likeness)

@@ -69,6 +69,8 @@ class NeighbourFacts(Config, frozen=True, kw_only=True):
     """Weights kept for each item."""
     decay: Annotated[float, msgspec.Meta(gt=0, le=1)]
     """Weight of a history's item falls by this factor with each newer item."""
+    newcomer_scale: Annotated[float, msgspec.Meta(ge=0)]
+    """What a likeness of 1 is worth as a vote for an item added at run time."""
 
 
 class Manifest(Config, frozen=True, kw_only=True):

@@ -71,6 +71,15 @@ class Neighbours:
         """Most weights that an item has."""
         return int(np.diff(self.indptr).max(initial=0))
 
+    def mean_votes(self, items: NDArray[np.bool_]) -> float:
+        """Sum of all votes above 0 for an item, on average over some.
+
+        Args:
+            items: Mask of those [items].
+        """
+        counted = self.weights[items[self.rows]]
+        return float(np.maximum(counted, 0).sum() / max(np.count_nonzero(items), 1))
+
     @cached_property
     def voters(self) -> int:
         """Newest items of a history whose votes count.

@@ -173,28 +173,35 @@ class Recommender:
         """Rows and scores of the best k."""
         if not len(request.tokens):
             return self._most_popular(live, allowed, k)
-        user, votes = self._user(live, request)
+        user, votes, late = self._user(live, request)
         count = max(self._bundle.manifest.candidates, k)
         rows = retrieve(user, votes, self._bundle.index, count, allowed.without, allowed.mask)
         if len(allowed.added):
-            rows = np.concatenate([rows, _nearest(live, allowed.added, user, count)])
-        scores = self._score(live, request, user, votes, rows)
+            rows = np.concatenate([rows, _late_candidates(live, allowed.added, user, late, count)])
+        scores = self._score(live, request, user, votes, late, rows)
         best = (-scores).argsort(kind="stable")[:k]
         return rows[best], scores[best]
 
-    def _user(self, live: LiveCatalogue, request: _Request) -> tuple[Floats, Votes]:
-        """The tower's user vector, and the votes of the history."""
+    def _user(self, live: LiveCatalogue, request: _Request) -> tuple[Floats, Votes, Floats]:
+        """The tower's user vector, and the votes of the history: for the bundle's items and for the overlay's."""
         every = np.ones((1, len(request.tokens)), np.float32)
         user = self._bundle.user.run({"vectors": request.tokens[None], "kinds": request.kinds[None], "mask": every})[0]
-        return user, Votes.of(live.origin(request.seen), self._bundle.tables)
+        history = live.origin(request.seen)
+        return user, Votes.of(history, self._bundle.tables), live.late_votes(history)
 
-    def _score(self, live: LiveCatalogue, request: _Request, user: Floats, votes: Votes, rows: Rows) -> Floats:
+    def _score(
+        self, live: LiveCatalogue, request: _Request, user: Floats, votes: Votes, late: Floats, rows: Rows
+    ) -> Floats:
         """The scorer's word on candidates."""
         vectors, origins = live.vectors(rows), live.origin(rows)
+        cast = votes.at(origins)
+        if late.shape[1]:
+            added = rows >= len(self._bundle.catalogue)
+            cast[:, added] += late[:, rows[added] - len(self._bundle.catalogue)]
         table = features(
             user=user,
             vectors=vectors,
-            votes=votes.at(origins),
+            votes=cast,
             popularity=self._bundle.popularity[origins],
             history=request.vectors,
             query=request.query,
@@ -354,8 +361,8 @@ class Recommender:
             return []
         if not len(request.tokens):
             return [float(score) for score in self._bundle.popularity[live.origin(rows)]]
-        user, votes = self._user(live, request)
-        return [float(score) for score in self._score(live, request, user, votes, rows)]
+        user, votes, late = self._user(live, request)
+        return [float(score) for score in self._score(live, request, user, votes, late, rows)]
 
     def encode(self, texts: Iterable[str]) -> Floats:
         """Unit vectors of texts in the space of items and users, float32 [texts, dim]."""
@@ -386,14 +393,14 @@ class Recommender:
         vectors = _read_items(self._bundle, changed)
         with self._writing:
             self._overlay.upsert(changed, vectors)
-            self._live = LiveCatalogue.of(self._bundle, self._overlay.changes())
+            self._live = LiveCatalogue.of(self._bundle, self._overlay.changes(), self._live)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Take items out of the catalogue; ids that it doesn't have are no error. On disk when this returns."""
         gone = _ids(ids, "ids")
         with self._writing:
             self._overlay.remove(gone)
-            self._live = LiveCatalogue.of(self._bundle, self._overlay.changes())
+            self._live = LiveCatalogue.of(self._bundle, self._overlay.changes(), self._live)
 
     def close(self) -> None:
         """Close the overlay's file."""
@@ -412,6 +419,16 @@ def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
             read = bundle.encoder.encode_one(text)
             vectors[place] = settled(read[None], bundle.index.vectors, known, bundle.manifest.newcomer_length)[0]
     return vectors
+
+
+def _late_candidates(live: LiveCatalogue, rows: Rows, user: Floats, late: Floats, count: int) -> Rows:
+    """Items of the overlay that the scorer should rank: the nearest to the user, and those with the most votes."""
+    if len(rows) <= count:
+        return rows
+    best = [_nearest(live, rows, user, count)]
+    for cast in late[::2, rows - len(live.bundle.catalogue)]:
+        best.append(rows[np.argpartition(-cast, count)[:count]])
+    return np.unique(np.concatenate(best))
 
 
 def _nearest(live: LiveCatalogue, rows: Rows, vector: Floats, count: int) -> Rows:

@@ -4,12 +4,13 @@ import sqlite3
 
 import numpy as np
 import pytest
-from fakes import DIM, make_bundle, newcomer, random_vectors, shop_items
+from fakes import CANDIDATES, DECAY, DIM, NEWCOMER_SCALE, make_bundle, newcomer, random_vectors, shop_items
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pocketrec import Item, OverlayError, Recommender
 from pocketrec.overlay import FORMAT, NAME, Overlay
+from pocketrec.recommender import _late_candidates
 
 SHOP = {item.id: item for item in shop_items()}
 
@@ -87,14 +88,56 @@ def test_a_replaced_item_keeps_its_votes_and_its_popularity(bundle):
     assert recommender.rank(k=2) == ["i0", "i1"]
 
 
-def test_a_new_item_has_no_votes_and_is_the_least_popular(bundle):
+def test_a_new_item_is_voted_for_by_what_is_most_like_it_and_is_the_least_popular(bundle):
     recommender = Recommender.load(bundle)
     recommender.upsert([Item(id="new", title="red cup")])
     assert recommender.recommend(k=99)[-1].score == 0
     kinds = {reason.kind for reason in by_id(recommender.recommend(["i3"], k=99, explain=True))["new"].reasons}
     assert kinds == {"similar"}
-    score = recommender.score(["i3"], ["new"])[0]
-    assert score == pytest.approx(float(vector_of(recommender, "i3") @ newcomer("red cup", bundle)), abs=1e-5)
+    placed = newcomer("red cup", bundle)
+    cosine = float(vector_of(recommender, "i3") @ placed / np.linalg.norm(placed))
+    similarity, vote = float(vector_of(recommender, "i3") @ placed), NEWCOMER_SCALE * max(cosine, 0) ** 6
+    assert recommender.score(["i3"], ["new"])[0] == pytest.approx(similarity + vote**0.5, abs=1e-5)
+
+
+def test_votes_of_a_history_for_new_items_fall_with_age(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.upsert([Item(id=title, title=title) for title in ("blue lamp", "grey rug", "red cup")])
+    live, history = recommender._live, [3, 9, 4]
+    late = live.late_votes(np.array([*history, -1], np.int32))  # the newest is an item of the overlay itself
+    for place in range(3):
+        unit = live.changes.vectors[place] / np.linalg.norm(live.changes.vectors[place])
+        cast = [NEWCOMER_SCALE * max(float(live.bundle.index.vectors[row] @ unit), 0) ** 6 for row in history]
+        whole = sum(vote * DECAY ** (3 - at) for at, vote in enumerate(cast))
+        assert late[:, place] == pytest.approx([whole, 0, whole, 0], abs=1e-6)
+        newest = live.late_votes(np.array(history, np.int32))[:, place]
+        assert newest[1] == pytest.approx(cast[-1], abs=1e-6)
+
+
+def test_voters_are_the_same_however_items_came(bundle):
+    titles = ["red cup", "blue lamp", "grey rug", "green chair"]
+    items = [Item(id=f"new{i}", title=title) for i, title in enumerate(titles)]
+    at_once, one_by_one = Recommender.load(bundle), Recommender.load(bundle)
+    at_once.upsert(items)
+    for item in [Item(id="new2", title="green cup"), *reversed(items)]:
+        one_by_one.upsert([item])
+    first, second = at_once._live.newcomers, one_by_one._live.newcomers
+    assert np.array_equal(first.voters, second.voters)
+    assert first.likeness == pytest.approx(second.likeness, abs=1e-6)
+
+
+def test_of_many_new_items_the_best_voted_is_found_though_the_tower_would_not_take_it(tmp_path):
+    """Votes count for all, and so many items stand nearer to the user that the one voted for is no candidate of his."""
+    folder = make_bundle(tmp_path / "bundle")
+    recommender = Recommender.load(folder)
+    recommender.upsert([Item(id=f"new{i}", title="red cup") for i in range(3 * CANDIDATES)])
+    recommender.upsert([Item(id="twin", title="blue lamp")])
+    late = recommender._live.late_votes(np.array([9], np.int32))
+    base, live = len(recommender._bundle.catalogue), recommender._live
+    user = live.vectors(np.array([live.row("i0")], np.int32))[0]  # red cup
+    rows = _late_candidates(live, np.arange(base, len(live), dtype=np.int32), user, late, CANDIDATES)
+    assert live.row("twin") in rows
+    assert len(rows) == len(set(rows.tolist())) < 3 * CANDIDATES
 
 
 def test_a_removed_item_still_tells_what_the_person_likes(bundle):

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import DECAY, HISTORY, make_bundle, newcomer, shop_items, text_vector
+from fakes import DECAY, HISTORY, NEWCOMER_SCALE, make_bundle, newcomer, shop_items, text_vector
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,12 +82,19 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     vectors, past = (np.stack([place(id) for id in ids]) for ids in (candidates, history))
     user = unit(past.sum(axis=0) + 2 * text_vector("red"))
     table = dict(zip(FEATURES, fed["features"][0].T, strict=True))
+
+    def by_likeness(id):
+        """What one of the history says of the new item, in either table."""
+        cosine = float(text_vector(recommender.item(id).title) @ unit(place("new")))
+        return NEWCOMER_SCALE * max(cosine, 0) ** 6
+
+    said = np.sqrt([by_likeness("i9") * DECAY**3 + by_likeness("i1") * DECAY + by_likeness("i6"), by_likeness("i6")])
     expected = {
         "tower": [vector @ user for vector in vectors],
-        "neighbours": [1, np.sqrt(0.5), 0, 0, 0],  # of i6 for i7, of i1 for i2
-        "last_neighbours": [1, 0, 0, 0, 0],
-        "followers": [0, 0, 0, 0, 0],  # of i6 for i8, of i1 for i3
-        "last_followers": [0, 0, 0, 0, 0],
+        "neighbours": [1, np.sqrt(0.5), said[0], 0, 0],  # of i6 for i7, of i1 for i2
+        "last_neighbours": [1, 0, said[1], 0, 0],
+        "followers": [0, 0, said[0], 0, 0],  # of i6 for i8, of i1 for i3
+        "last_followers": [0, 0, said[1], 0, 0],
         "last_similarity": [vector @ past[-1] for vector in vectors],
         "mean_similarity": [vector @ past.mean(axis=0) for vector in vectors],
         "query_similarity": [vector @ text_vector("red") for vector in vectors],

@@ -38,12 +38,6 @@ def votes_by_text(vectors: Floats, new: Mask, level: float) -> Floats:
     return votes * np.float32(level * votes.shape[1] / max(float(votes.sum()), 1e-12))
 
 
-def mean_votes(weights: Neighbours, new: Mask) -> float:
-    """Sum of all votes above 0 for an item, on average over those that are no newcomers."""
-    counted = weights.weights[~new[weights.rows]]
-    return float(np.maximum(counted, 0).sum() / max(np.count_nonzero(~new), 1))
-
-
 def truncated_with_newcomers(
     weights: Floats, vectors: Floats, new: Mask, level: float, per_item: int, decay: float = 1.0
 ) -> Neighbours:
@@ -62,7 +56,7 @@ def truncated_with_newcomers(
     kept = truncated(weights, per_item, decay)
     if not new.any() or new.all():
         return kept
-    weights[:, new] = votes_by_text(vectors, new, level * mean_votes(kept, new))
+    weights[:, new] = votes_by_text(vectors, new, level * kept.mean_votes(~new))
     return truncated(weights, per_item, decay)
 
 
@@ -79,7 +73,7 @@ def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask, level: f
         return weights
     items, old = len(weights), ~new[weights.rows]
     voters = np.repeat(np.arange(items), np.diff(weights.indptr))
-    votes = votes_by_text(vectors, new, level * mean_votes(weights, new))
+    votes = votes_by_text(vectors, new, level * weights.mean_votes(~new))
     by_text, for_whom = votes.nonzero()
     rows = np.concatenate([weights.rows[old], np.flatnonzero(new)[for_whom]])
     values = np.concatenate([weights.weights[old], votes[by_text, for_whom]])
