@@ -1,5 +1,7 @@
 """The scorer learns whom to trust, from histories first, and what a query adds in weights of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -151,3 +153,26 @@ def test_a_seed_fixes_the_scorer():
     first, again = (train_scorer(asked, ScorerConfig(), CONFIG, 3) for _ in range(2))
     for left, right in zip(first.scorer.parameters(), again.scorer.parameters(), strict=True):
         assert left.equal(right)
+
+
+def test_newcomers_who_crowd_out_what_is_wanted_are_met_with_reserve():
+    """Everybody votes more for what nobody took than for what comes next: the votes are right but for that."""
+    vectors, histories = users(1)
+    crowd = np.arange(ITEMS) % 6 == 0
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories]
+    kept = [case for case, rows in enumerate(targets) if not crowd[rows].any()]
+    votes = np.zeros((ITEMS, ITEMS))
+    votes[np.arange(ITEMS), (np.arange(ITEMS) + 1) % ITEMS] = 1.0
+    votes[:, crowd] = np.random.default_rng(0).uniform(1.0, 1.3, (ITEMS, crowd.sum()))
+    source = replace(retriever(neighbours_of(votes), SILENT), popularity=np.where(crowd, 0, 1).astype(np.int32))
+    cases = Cases(vectors[kept], [histories[case] for case in kept], [targets[case] for case in kept])
+    wild = ScorerTrainingConfig(batch=32, epochs=2, rate=100.0)  # so that a source alone is better than what it learns
+    trained = train_scorer([(source, cases)], ScorerConfig(), wild, seed=0)
+    assert trained.ndcg > 0.6
+    weights = trained.scorer.features.linear.weight[0]
+    assert weights[FEATURES.index("neighbours")] == 1
+    assert weights[FEATURES.index("cold")] < 0
+    with torch.inference_mode():
+        for user, (rows, table) in zip(cases.users, source.lists(cases), strict=True):
+            inputs = (torch.from_numpy(array)[None] for array in (user, VECTORS[rows], table))
+            assert not crowd[rows[trained.scorer(*inputs)[0].argmax()]]

@@ -144,8 +144,8 @@ class Lists:
     def __len__(self) -> int:
         return len(self.users)
 
-    def gain_of(self, scores: Tensor, chosen: Tensor) -> float:
-        """Sum of NDCG@10 over the chosen lists, ranked by scores [chosen, candidates]."""
+    def gains_of(self, scores: Tensor, chosen: Tensor) -> Tensor:
+        """NDCG@10 of each of the chosen lists, ranked by scores [chosen, candidates]: float [chosen]."""
         scores = scores.masked_fill(~self.real[chosen], -torch.inf)
         better = (scores > scores.gather(1, self.target[chosen][:, None])).sum(dim=1)
-        return float((1 / torch.log2(better[better < 10] + 2)).sum())
+        return torch.where(better < 10, 1 / torch.log2(better + 2), 0.0)

@@ -18,6 +18,11 @@ from pocketrec_training.candidate_lists import PLAIN, Cases, Lists, Retriever
 
 SOURCES = ("tower", "neighbours", "followers")
 """Features that rank by themselves."""
+_RESERVES = tuple(step / 4 for step in range(17))
+"""What may be taken off newcomers where a single source is trusted, in deviations of that source."""
+
+
+_COLD = FEATURES.index("cold")
 
 
 class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
@@ -28,7 +33,8 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     again: Annotated[int, Meta(ge=1)] = 2000
     """Most of them that are learnt from once more as each other kind of request."""
     newcomer_weight: Annotated[float, Meta(gt=0)] = 1.0
-    """How much more a target counts that nobody has taken yet: what is never shown never becomes known."""
+    """How much more a target counts that nobody has taken yet, in what is learnt and in the choice of whom to trust:
+    what is never shown never becomes known."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
     rate: Annotated[float, Meta(gt=0)] = 2e-3
@@ -60,8 +66,8 @@ def train_scorer(
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
     and are left out. What histories teach is learnt first, then what other kinds of request add to it. How long to
     train each is chosen by cross-validation over cases, then all lists train that long. If a single source ranks
-    held-out users better by itself than what was learnt, it is trusted alone; with too few histories the tower is. Of
-    a kind of request with too few cases nothing is learnt.
+    held-out users better by itself than what was learnt, it is trusted alone, with some reserve towards newcomers; with
+    too few histories the tower is. Of a kind of request with too few cases nothing is learnt.
 
     Args:
         groups: The same cases several times, each with the catalogue they are asked of: as they are, by which the
@@ -97,7 +103,7 @@ def train_scorer(
             run.turn_to_requests()
         _learn(whole, folds, fold, chosen, config)
         if kind == judged.kind:
-            gain = _gain(folds, fold, first)
+            gain = float(_gains(folds, fold, first).sum())
     return TrainedScorer(scorer.eval(), None if gain is None else gain / len(judged.targets))
 
 
@@ -106,19 +112,31 @@ def _learn_whom_to_trust(
 ) -> float:
     """Train on lists of histories, or trust a single source if that is better for the first group; returns its gain."""
     _learn(whole, folds, fold, plain, config)
-    gain, lists, rows = _gain(folds, fold, first), whole.lists, first.nonzero()[:, 0]
-    alone = {name: lists.gain_of(lists.features[rows][:, :, FEATURES.index(name)], rows) for name in SOURCES}
-    best = max(alone, key=lambda name: alone[name])
-    if alone[best] <= gain:
-        return gain
+    learnt, rows = _gains(folds, fold, first), first.nonzero()[:, 0]
+    alone = {name: _reserve(whole, name, plain.nonzero()[:, 0]) for name in SOURCES}
+    gains = {name: whole.lists.gains_of(whole.alone(name, reserve, rows), rows) for name, reserve in alone.items()}
+    best = max(gains, key=lambda name: whole.weighted(gains[name], rows))
+    if whole.weighted(gains[best], rows) <= whole.weighted(learnt, rows):
+        return float(learnt.sum())
     for run in (whole, *folds):
-        _trusting(run.scorer, best)
-    return alone[best]
+        _trusting(run.scorer, best, alone[best])
+    return float(gains[best].sum())
 
 
-def _gain(folds: Sequence["_Run"], fold: Tensor, chosen: Tensor) -> float:
-    """Sum of NDCG@10 of the chosen lists, each ranked by what the other folds learnt."""
-    return sum(run.gain_of(((fold == part) & chosen).nonzero()[:, 0]) for part, run in enumerate(folds))
+def _reserve(run: "_Run", source: str, rows: Tensor) -> float:
+    """What is best taken off newcomers where a source is trusted alone; of equal ones the least."""
+    return max(
+        _RESERVES, key=lambda reserve: run.weighted(run.lists.gains_of(run.alone(source, reserve, rows), rows), rows)
+    )
+
+
+def _gains(folds: Sequence["_Run"], fold: Tensor, chosen: Tensor) -> Tensor:
+    """NDCG@10 of the chosen lists, each ranked by what the other folds learnt: float [chosen]."""
+    gains = torch.zeros(len(fold))
+    for part, run in enumerate(folds):
+        rows = ((fold == part) & chosen).nonzero()[:, 0]
+        gains[rows] = run.gains_of(rows)
+    return gains[chosen]
 
 
 def _learn(whole: "_Run", folds: Sequence["_Run"], fold: Tensor, chosen: Tensor, config: ScorerTrainingConfig) -> None:
@@ -149,13 +167,14 @@ def _fresh(dim: int, shape: ScorerConfig, seed: int) -> BilinearScorer | MlpScor
     return scorer
 
 
-def _trusting(scorer: BilinearScorer | MlpScorer, source: str) -> Scorer:
-    """Rank by one source alone."""
+def _trusting(scorer: BilinearScorer | MlpScorer, source: str, reserve: float = 0.0) -> Scorer:
+    """Rank by one source alone, with some reserve towards newcomers, in deviations of the source."""
     with torch.no_grad():
         for name, weight in scorer.named_parameters():
             if not name.startswith("features.added"):
                 weight.zero_()
         scorer.features.linear.weight[0, FEATURES.index(source)] = 1.0
+        scorer.features.linear.weight[0, _COLD] = -reserve / scorer.features.scaled.scale[_COLD]
     return scorer.eval()
 
 
@@ -170,7 +189,7 @@ class _Run:
         seed: int,
     ) -> None:
         self.scorer, self.lists, self.batch, self.seed = scorer, lists, config.batch, seed
-        new = lists.features[torch.arange(len(lists)), lists.target, FEATURES.index("cold")] > 0
+        new = lists.features[torch.arange(len(lists)), lists.target, _COLD] > 0
         self.importance = torch.where(new, config.newcomer_weight, 1.0)
         self.rate = config.rate
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
@@ -210,9 +229,18 @@ class _Run:
         return float(sum(self.losses(part).sum().item() for part in _parts(chosen, 512)))
 
     @torch.inference_mode()
-    def gain_of(self, chosen: Tensor) -> float:
-        """Sum of NDCG@10 over some lists."""
-        return self.lists.gain_of(self._scores(chosen), chosen)
+    def gains_of(self, chosen: Tensor) -> Tensor:
+        """NDCG@10 of some lists."""
+        return self.lists.gains_of(self._scores(chosen), chosen)
+
+    def alone(self, source: str, reserve: float, chosen: Tensor) -> Tensor:
+        """Scores of some lists by one source alone, as `_trusting` gives them up to a constant."""
+        features, place = self.lists.features[chosen], FEATURES.index(source)
+        return features[:, :, place] * self.scorer.features.scaled.scale[place] - reserve * features[:, :, _COLD]
+
+    def weighted(self, gains: Tensor, chosen: Tensor) -> float:
+        """Sum of some lists' gains, each with the weight of its target."""
+        return float((self.importance[chosen] * gains).sum())
 
     def losses(self, chosen: Tensor) -> Tensor:
         """-log softmax at the target of each of some lists, times its weight."""
