@@ -3,7 +3,8 @@
 Two kinds, chosen by what a request feeds the graph:
 
 - dynamic int8, for encoder and user tower: int8 weights and int8 arithmetic; activations get one scale a run, so the
-  runtime runs one text or one history at a time, always, and a vector never depends on its batch mates.
+  runtime runs one text or one history at a time, always, and a vector never depends on its batch mates. Weights are
+  unsigned, as activations are: without VNNI, products of unsigned by signed bytes overflow (docs/decisions/0025).
 - stored int8, for the scorer: weights lie in the file as int8 with a scale for each output, and become float32 when
   the session opens. Its input is a list of candidates; one scale for the list would let a candidate's score
   depend on the others.
@@ -38,7 +39,7 @@ def dynamic_int8(source: Path, target: Path, tables: bool) -> None:
             str(source),
             str(target),
             per_channel=True,
-            weight_type=QuantType.QInt8,
+            weight_type=QuantType.QUInt8,
             op_types_to_quantize=_PRODUCTS + _TABLES * tables,
             # Shape inference doesn't know fused operators: untyped tensors are float32.
             extra_options={"DefaultTensorType": TensorProto.FLOAT},
