@@ -80,9 +80,10 @@ check: $(ready) ## Lint, types, and the arrow between the parts
 	$(bin)/mypy tests/typing_api.py
 	$(bin)/lint-imports
 
-# Doctests of all four parts, the README's code and the built wheel are tests among the others.
+# Doctests of all four parts, the README's code and the built wheel are tests among the others. One process a core, each
+# of one thread: most tests are too small to make use of two.
 pytest: $(ready)
-	$(bin)/python -m pytest --doctest-modules $(PARTS) tests
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --doctest-modules $(PARTS) tests
 
 wheel: $(ready) ## Build dist/pocketrec-*.whl
 	$(bin)/python -m build --wheel --no-isolation
