@@ -15,13 +15,14 @@ from pocketrec.config import Config
 from pocketrec.digest import text_digest
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.index import VectorIndex
+from pocketrec.neighbours import Neighbours
 from pocketrec.rankings import ndcg
 from pocketrec.results import installed_versions
 from pocketrec.staging import check_replaceable
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import Encoder
 from pocketrec_export.graphs.pretrained import stated_pooling
-from pocketrec_export.graphs.scorer import ScorerConfig
+from pocketrec_export.graphs.scorer import DotScorer, ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
@@ -33,6 +34,7 @@ from pocketrec_training.factorisation import FactorisationConfig
 from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, fit_tower
 from pocketrec_training.memory import keep_freed_memory
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
+from pocketrec_training.newcomer_exposure import set_exposure
 from pocketrec_training.processes import Processes
 from pocketrec_training.reading import EncoderConfig
 from pocketrec_training.refit import refit
@@ -163,15 +165,7 @@ def fit_model(
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
     chosen = choose_neighbours(split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history)
     neighbours, followers = (choice.weights for choice in chosen)
-    retriever = Retriever(
-        vectors=fitted.vectors,
-        popularity=popularity,
-        neighbours=neighbours,
-        followers=followers,
-        index=VectorIndex.exact_only(fitted.vectors),
-        history=shape.history,
-        count=config.candidates,
-    )
+    retriever = _retriever(config, fitted, popularity, neighbours, followers)
     mixed = np.random.default_rng(seed).permutation(len(split.validation))
     cases = split.validation.chosen(mixed[: config.scorer_training.cases])
     levels, asked = (chosen[0].newcomer_level, chosen[1].newcomer_level), split.queries.validation
@@ -187,6 +181,10 @@ def fit_model(
         said = Contexts.of(dataset, last, config.context)
         fitted, neighbours, followers = refit(fitted, chosen, last, said, config.training, config.refit, seed, path)
         popularity = last.popularity(len(dataset.items)).astype(np.int32)
+    exposure = config.scorer_training.newcomer_exposure
+    if exposure is not None and not isinstance(trained.scorer, DotScorer):
+        retriever = _retriever(config, fitted, popularity, neighbours, followers)
+        set_exposure(trained.scorer, fitted, retriever, levels, split.validation, exposure, seed)
     card = ModelCard(
         format=FORMAT,
         name=dataset.card.name,
@@ -229,6 +227,21 @@ def fit_model(
     )
 
 
+def _retriever(
+    config: TrainConfig, fitted: Fitted, popularity: Rows, neighbours: Neighbours, followers: Neighbours
+) -> Retriever:
+    """What gives the scorer its candidates: exactly searched, as the index is export's affair."""
+    return Retriever(
+        vectors=fitted.vectors,
+        popularity=popularity,
+        neighbours=neighbours,
+        followers=followers,
+        index=VectorIndex.exact_only(fitted.vectors),
+        history=config.tower.history,
+        count=config.candidates,
+    )
+
+
 def tower_quality(
     dataset: Dataset, split: Split, config: TrainConfig, seed: int, after_epoch: AfterEpoch = go_on
 ) -> float:
@@ -267,6 +280,11 @@ def _fit_sides(
         )
     if learners < 2:
         _check_queries_teach(config)
+    if config.scorer_training.newcomer_exposure is not None and (config.scorer.kind == "dot" or learners < 2):
+        raise ConfigError(
+            "scorer_training.newcomer_exposure needs a scorer that learns from histories: leave it out, or set "
+            "scorer.kind=mlp and give interactions"
+        )
     if config.kind == "factorisation" and config.encoder.tune != "none":
         raise ConfigError(
             f"encoder.tune={config.encoder.tune} has nothing to learn by with kind=factorisation, which reads no text "
