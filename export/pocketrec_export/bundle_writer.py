@@ -1,6 +1,7 @@
 """Write a bundle's folder from its parts."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Index:
 def write_bundle(
     folder: Path,
     model: Model,
-    graphs: dict[str, Graph],
+    graphs: Mapping[str, Graph],
     index: Index,
     quality: dict[str, float],
     provenance: dict[str, str],

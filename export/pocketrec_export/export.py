@@ -1,39 +1,33 @@
 """Export a model: graphs, proof of their shapes, int8 forms, index, the gate's choice, bundle."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pocketrec.config import Config
-from pocketrec.encoder import TextEncoder
 from pocketrec.features import FEATURES
 from pocketrec.manifest import NAME, GraphFacts, Manifest
-from pocketrec.newcomers import settled
 from pocketrec.progress import progress
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec.text import clean_text
-from pocketrec_export.bundle_writer import Graph, Index
+from pocketrec_export.bundle_writer import Graph
 from pocketrec_export.fusions import fuse_and_prove
 from pocketrec_export.gate import GateConfig, first_half, probe_of
-from pocketrec_export.graphs.user import QUERY, UserTower
-from pocketrec_export.index_builder import IndexConfig, build_index
+from pocketrec_export.index_builder import IndexConfig
+from pocketrec_export.int8_forms import Int8Forms
+from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 from pocketrec_export.newcomer_scales import newcomer_scales
-from pocketrec_export.precision import Choice, Precision, Variants, choose_precision
-from pocketrec_export.quantise import dynamic_int8, stored_int8
+from pocketrec_export.precision import Choice, Variants, choose_precision
 from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
 from pocketrec_export.shapes import GRID, Inputs, prove_shapes
-from pocketrec_export.smoothing import smooth
 from pocketrec_export.tokenizer import read_tokenizer, token_ids
-
-Vectors = NDArray[np.float32]
 
 
 class ExportConfig(Config, frozen=True, kw_only=True):
@@ -79,12 +73,11 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         work = Path(name)
         full, differences, fusions = _full_graphs(model, config.route, work)
         shown.advance()
-        graphs: dict[str, dict[Precision, Graph]] = {
-            role: {"fp32": graph, "int8": _int8(role, graph, model, work)} for role, graph in full.items()
-        }
+        forms = {role: _int8_forms(role, graph, model) for role, graph in full.items()}
         shown.advance()
-        indexes = _indexes(model, graphs["encoder"], config.index, work)
-        variants = Variants(model, graphs, indexes, newcomer_scales(model, graphs["encoder"]["fp32"].path))
+        encoder = full["encoder"]
+        indexes = ItemIndexes.of(model, encoder, config.index, work)
+        variants = Variants(model, full, forms, indexes, newcomer_scales(model, encoder.path))
         shown.advance()
         probe = probe_of(model.held_out, model.items, config.gate, seed)
         choice = choose_precision(variants, probe, config.gate, work)
@@ -92,7 +85,7 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         with staged_folder(out) as folder:
             proof = choice.proof if config.gate.proof else None
             facts = _provenance(model)
-            manifest = variants.write(folder, choice.precision, choice.reasons, choice.quality, facts, proof)
+            manifest = variants.write(folder, choice.graphs, choice.index, choice.quality, facts, proof)
     return Exported(manifest, choice, differences, fusions)
 
 
@@ -168,28 +161,13 @@ def _export(module: torch.nn.Module, example: Inputs, output: str, axes: tuple[s
     export_graph(module, tensors, output, {**dynamic, output: axes if output == "scores" else axes[:1]}, path)
 
 
-def _int8(role: str, full: Graph, model: Model, work: Path) -> Graph:
-    """The int8 form of a graph; see `pocketrec_export.quantise` for which kind suits which."""
-    path = work / f"{role}.int8.onnx"
+def _int8_forms(role: str, full: Graph, model: Model) -> Int8Forms:
+    """How a graph becomes int8; see `pocketrec_export.quantise` for which kind suits which."""
     if role == "scorer":
-        stored_int8(full.path, path)
-    elif role == "user":
-        dynamic_int8(full.path, path, tables=False)
-    else:
-        even = work / "encoder.even.onnx"
-        smooth(full.path, even, _example_texts(model))
-        dynamic_int8(even, path, tables=True)
-    facts = full.facts
-    return Graph(
-        path,
-        GraphFacts(
-            file=facts.file,
-            precision="int8",
-            route=facts.route,
-            opset=facts.opset,
-            reason="",
-        ),
-    )
+        return Int8Forms.stored(full)
+    if role == "user":
+        return Int8Forms.dynamic(full, tables=False)
+    return Int8Forms.dynamic(full, tables=True, examples=_example_texts(model))
 
 
 def _example_texts(model: Model, most: int = 200) -> Iterator[Inputs]:
@@ -200,67 +178,6 @@ def _example_texts(model: Model, most: int = 200) -> Iterator[Inputs]:
     for tokens in token_ids(tokenizer, [clean_text(text) for text in said], model.card.max_tokens):
         ids = np.array([tokens], np.int64)
         yield {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-
-
-def _indexes(
-    model: Model, encoders: Mapping[Precision, Graph], config: IndexConfig, work: Path
-) -> dict[Precision, Index]:
-    """An index for each encoder. Items with behaviour keep their trained vectors, whichever reads new texts.
-
-    Items that have only text are read by the shipped encoder, so that adding such an item again at run time puts it in
-    the same place.
-    """
-    users = [_user_vectors(model)]
-    if isinstance(model.user, UserTower):
-        users.append(_query_vectors(model, encoders["fp32"]))
-    cold = np.flatnonzero(~model.residual.any(axis=1))
-    indexes: dict[Precision, Index] = {}
-    for precision, graph in encoders.items():
-        vectors = model.vectors.copy()
-        if len(cold):
-            reader = TextEncoder.open(graph.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens)
-            vectors[cold] = reader.encode(
-                [model.card.template.render(model.items[row]) for row in cold], model.card.dim
-            )
-            known = model.popularity > 0
-            vectors[~known] = settled(vectors[~known], vectors, known, model.card.newcomer_length)
-        elif indexes:
-            indexes[precision] = next(iter(indexes.values()))
-            continue
-        path = work / f"index.{precision}.hnsw"
-        facts = build_index(vectors, users, model.card.candidates, config, path)
-        indexes[precision] = Index(path, facts, vectors)
-    return indexes
-
-
-@torch.inference_mode()
-def _user_vectors(model: Model, most: int = 500) -> Vectors:
-    """User vectors of held-out histories, to tune the index with; of single items where there are none."""
-    cases = model.held_out.sample(most, seed=0)
-    histories = [rows[-model.card.tower.history :] for rows in cases.histories if len(rows)]
-    if not histories:
-        histories = [np.array([row], dtype=np.int32) for row in range(min(most, len(model.items)))]
-    vectors = torch.from_numpy(model.vectors)
-    users = [
-        model.user(
-            vectors[rows.astype(np.int64)][None],
-            torch.zeros(1, len(rows), dtype=torch.long),
-            torch.ones(1, len(rows)),
-        )
-        for rows in histories
-    ]
-    return torch.cat(users).numpy()
-
-
-@torch.inference_mode()
-def _query_vectors(model: Model, encoder: Graph, most: int = 300) -> Vectors:
-    """User vectors of queries alone, the first halves of some titles."""
-    chosen = np.random.default_rng(0).permutation(len(model.items))[:most]
-    reader = TextEncoder.open(encoder.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens)
-    asked = reader.encode([first_half(model.items[row].title) for row in chosen], model.card.dim)
-    kinds = torch.full((len(asked), 1), QUERY)
-    users: Vectors = model.user(torch.from_numpy(asked)[:, None], kinds, torch.ones(len(asked), 1)).numpy()
-    return users
 
 
 def _provenance(model: Model) -> dict[str, str]:

@@ -1,50 +1,50 @@
-"""Choose each graph's precision: int8 where the gate lets it through, alone and together."""
+"""Choose each graph's form: int8 where the gate lets it through, alone and together, else float32.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A graph that fails in int8 is scanned: with the fewest operators in float32 that the gate asks for, it ships all the
+same (`pocketrec_export.sensitivity`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
-from pocketrec.proof import Answers, Probe, Proof, Verdict, compare
+from pocketrec.proof import COMPANY, Answers, Probe, Proof, Verdict, compare
 from pocketrec.staging import staged_folder
 from pocketrec_export.bundle_writer import ROLES, Graph, Index, write_bundle
 from pocketrec_export.gate import GateConfig
+from pocketrec_export.int8_forms import Int8Forms
+from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
-
-Precision = Literal["fp32", "int8"]
+from pocketrec_export.sensitivity import fewest_spared, scan
 
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """A model's graphs in both precisions; any mixture of them makes a bundle."""
+    """A model's graphs in every form; any mixture of them makes a bundle."""
 
     model: Model
-    graphs: Mapping[str, Mapping[Precision, Graph]]
-    """By role, then precision."""
-    indexes: Mapping[Precision, Index]
-    """By the encoder's precision, which shapes the vectors of items that have only text."""
+    full: Mapping[str, Graph]
+    """In float32, by role."""
+    int8: Mapping[str, Int8Forms]
+    """By role."""
+    indexes: ItemIndexes
     newcomer_scales: tuple[float, float]
     """Of votes for items added later, by neighbours and by followers."""
 
     def write(
         self,
         folder: Path,
-        precision: Mapping[str, Precision],
-        reasons: Mapping[str, str],
+        graphs: Mapping[str, Graph],
+        index: Index,
         quality: dict[str, float],
         provenance: dict[str, str],
         proof: Proof | None = None,
     ) -> Manifest:
         """Fill an empty folder with the bundle of one mixture."""
-        graphs = {}
-        for role in ROLES:
-            graph = self.graphs[role][precision[role]]
-            graphs[role] = Graph(graph.path, msgspec.structs.replace(graph.facts, reason=reasons[role]))
-        index = self.indexes[precision["encoder"]]
         return write_bundle(folder, self.model, graphs, index, quality, provenance, self.newcomer_scales, proof)
 
 
@@ -52,10 +52,11 @@ class Variants:
 class Choice:
     """What ships, and what the gate found."""
 
-    precision: dict[str, Precision]
-    reasons: dict[str, str]
+    graphs: dict[str, Graph]
+    """By role; the manifest's facts say why."""
+    index: Index
     verdicts: dict[str, Verdict]
-    """By role, each graph alone in int8; `all` is what ships, together."""
+    """By role, each graph alone in int8, wholly; `all` is what ships, together."""
     proof: Proof
     """What was asked, and what the float32 bundle answered."""
 
@@ -74,6 +75,61 @@ class Choice:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A graph with what the gate says of it beside others in float32."""
+
+    graph: Graph
+    index: Index
+    verdict: Verdict
+
+
+class _Gate:
+    """Asks bundles, each written for it and gone with the next, and compares them with the float32 one."""
+
+    def __init__(self, variants: Variants, probe: Probe, bound: float, work: Path) -> None:
+        self.variants, self.probe, self.bound, self.work = variants, probe, bound, work
+        self.ids = [item.id for item in variants.model.items]
+        self.before = self.answers(variants.full, variants.indexes.full, probe)
+
+    def answers(self, graphs: Mapping[str, Graph], index: Index, probe: Probe) -> Answers:
+        with staged_folder(self.work / "trial") as folder:
+            self.variants.write(folder, graphs, index, {}, {})
+        return Answers.of(self.work / "trial", probe, self.ids)
+
+    def judge(self, graphs: Mapping[str, Graph], index: Index) -> Verdict:
+        """Of a mixture."""
+        return compare(self.before, self.answers(graphs, index, self.probe), self.probe, self.bound)
+
+    def candidate(self, role: str, graph: Graph) -> _Candidate:
+        """One graph beside the others in float32."""
+        index = self.variants.indexes.read_by(graph) if role == "encoder" else self.variants.indexes.full
+        return _Candidate(graph, index, self.judge({**self.variants.full, role: graph}, index))
+
+    def sparing(self, role: str) -> _Candidate | None:
+        """The graph in int8 but for the fewest operators that the gate asks for; None if that is no gain."""
+        forms = self.variants.int8[role]
+        part = self._requests_to(role)
+        before = self.answers(self.variants.full, self.variants.indexes.full, part)
+
+        def loss(operator: str) -> float:
+            # Items that have only text stay where float32 puts them: it is queries that are judged here.
+            graphs = {**self.variants.full, role: forms.alone(operator)}
+            return compare(before, self.answers(graphs, self.variants.indexes.full, part), part, self.bound).loss
+
+        def passes(spared: Sequence[str]) -> bool:
+            return self.candidate(role, forms.sparing(spared)).verdict.passed
+
+        spared = fewest_spared(scan(forms.operators, loss), passes)
+        return None if spared is None else self.candidate(role, forms.sparing(spared))
+
+    def _requests_to(self, role: str) -> Probe:
+        """The part of the probe that a graph has to do with."""
+        if role == "encoder":
+            return replace(self.probe, users=[], user_targets=[])
+        return replace(self.probe, queries=[], query_targets=[])
+
+
 def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work: Path) -> Choice:
     """Try each graph alone in int8, then those that passed together; what fails ships in float32.
 
@@ -83,37 +139,50 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         config: The gate's bound.
         work: Folder for trial bundles.
     """
-
-    def answers(precision: Mapping[str, Precision]) -> Answers:
-        with staged_folder(work / "trial") as folder:
-            variants.write(folder, precision, dict.fromkeys(ROLES, "trial"), {}, {})
-        return Answers.of(work / "trial", probe, ids)
-
-    ids = [item.id for item in variants.model.items]
-    full: dict[str, Precision] = dict.fromkeys(ROLES, "fp32")
     verdicts: dict[str, Verdict] = {}
+    passed: dict[str, _Candidate] = {}
     with progress("Asking the gate", total=len(ROLES) + 2) as shown:
-        before = answers(full)
+        gate = _Gate(variants, probe, config.bound, work)
         shown.advance()
         for role in ROLES:
-            verdicts[role] = compare(before, answers({**full, role: "int8"}), probe, config.bound)
+            whole = gate.candidate(role, variants.int8[role].whole())
+            verdicts[role] = whole.verdict
+            # What a vector's batch mates change, no operator in float32 mends.
+            scanned = not whole.verdict.passed and whole.verdict.company <= COMPANY and variants.int8[role].operators
+            best = gate.sparing(role) if scanned else whole
+            if best is not None and best.verdict.passed:
+                passed[role] = best
             shown.advance()
-        precision: dict[str, Precision] = {role: "int8" if verdicts[role].passed else "fp32" for role in ROLES}
-        together = compare(before, answers(precision), probe, config.bound)
-        while not together.passed:
-            worst = max((role for role in ROLES if precision[role] == "int8"), key=lambda role: verdicts[role].upper)
-            precision[worst] = "fp32"
-            together = compare(before, answers(precision), probe, config.bound)
+        chosen = dict(passed)
+        while True:
+            graphs = {**variants.full, **{role: candidate.graph for role, candidate in chosen.items()}}
+            index = chosen["encoder"].index if "encoder" in chosen else variants.indexes.full
+            together = gate.judge(graphs, index)
+            if together.passed or not chosen:
+                break
+            del chosen[max(chosen, key=lambda role: chosen[role].verdict.upper)]
         shown.advance()
-    reasons = {role: _reason(verdicts[role], precision[role], config) for role in ROLES}
-    return Choice(precision, reasons, {**verdicts, "all": together}, Proof(probe, before, config.bound))
+    words = {
+        role: _reason(verdicts[role], passed.get(role), role in chosen, len(variants.int8[role].operators), config)
+        for role in ROLES
+    }
+    graphs = {
+        role: Graph(graph.path, msgspec.structs.replace(graph.facts, reason=words[role]))
+        for role, graph in graphs.items()
+    }
+    proof = Proof(probe, gate.before, config.bound)
+    return Choice(graphs, index, {**verdicts, "all": together}, proof)
 
 
-def _reason(verdict: Verdict, precision: Precision, config: GateConfig) -> str:
-    if precision == "int8":
-        return f"int8 passed the gate alone: {verdict.words}; bound {config.bound:.2%}"
-    if verdict.passed:
+def _reason(whole: Verdict, passed: _Candidate | None, ships: bool, operators: int, config: GateConfig) -> str:
+    bound = f"bound {config.bound:.2%}"
+    if passed is None:
+        return f"float32: int8 failed the gate: {whole.words}; {bound}"
+    if not ships:
+        return f"float32: int8 passed alone ({passed.verdict.words}) but not together with the others; {bound}"
+    if spared := passed.graph.facts.spared:
         return (
-            f"float32: int8 passed alone ({verdict.words}) but not together with the others; bound {config.bound:.2%}"
+            f"int8 but for {len(spared)} of {operators} operators passed the gate alone: {passed.verdict.words}; "
+            f"with all in int8: {whole.words}; {bound}"
         )
-    return f"float32: int8 failed the gate: {verdict.words}; bound {config.bound:.2%}"
+    return f"int8 passed the gate alone: {whole.words}; {bound}"

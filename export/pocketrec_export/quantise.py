@@ -11,6 +11,7 @@ Two kinds, chosen by what a request feeds the graph:
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,35 @@ _PRODUCTS = ["MatMul", "Attention"]
 _TABLES = ["Gather", "EmbedLayerNormalization"]
 
 
-def dynamic_int8(source: Path, target: Path, tables: bool) -> None:
+def weights_by_operator(source: Path, tables: bool) -> dict[str, int]:
+    """The operators that `dynamic_int8` quantises, by name, and how many weights each has.
+
+    Args:
+        source: Float32 graph; may hold onnxruntime's fused operators.
+        tables: Whether embedding tables count.
+    """
+    graph = onnx.load(str(source)).graph
+    matrices = {
+        tensor.name: int(np.prod(tensor.dims))
+        for tensor in graph.initializer
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2
+    }
+    kinds = _PRODUCTS + _TABLES * tables
+    sizes = {node.name: [matrices.get(name, 0) for name in node.input] for node in graph.node if node.op_type in kinds}
+    return {name: sum(found) for name, found in sizes.items() if any(found)}
+
+
+def dynamic_int8(source: Path, target: Path, tables: bool, operators: Sequence[str] | None = None) -> None:
     """Quantise weights for each output channel and activations for each run.
 
     Args:
         source: Float32 graph; may hold onnxruntime's fused operators.
         target: File to write.
         tables: Whether to quantise embedding tables too: much smaller where there is a vocabulary, slower otherwise.
+        operators: Names of those to quantise, at least one; all by default.
     """
+    if operators is not None and not operators:
+        raise ValueError(f"no operator of {source.name} is to become int8: at least one is needed")
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)  # the quantiser advises a preprocessing that fused graphs can't take
@@ -41,6 +63,7 @@ def dynamic_int8(source: Path, target: Path, tables: bool) -> None:
             per_channel=True,
             weight_type=QuantType.QUInt8,
             op_types_to_quantize=_PRODUCTS + _TABLES * tables,
+            nodes_to_quantize=None if operators is None else list(operators),
             # Shape inference doesn't know fused operators: untyped tensors are float32.
             extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )

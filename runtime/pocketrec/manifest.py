@@ -38,6 +38,8 @@ class GraphFacts(Config, frozen=True, kw_only=True):
     opset: int
     reason: str
     """What the gate found: why int8 ships, or why it doesn't."""
+    spared: tuple[str, ...] = ()
+    """Operators of an int8 graph that stay float32, because the gate refused it with them in int8."""
 
 
 class EncoderFacts(Config, frozen=True, kw_only=True):

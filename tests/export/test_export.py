@@ -16,7 +16,7 @@ from pocketrec.graphs import open_session
 from pocketrec.manifest import Manifest
 from pocketrec.newcomers import settled
 from pocketrec.proof import Answers, Probe, compare
-from pocketrec_export import export as export_module
+from pocketrec_export import int8_forms
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.gate import GateConfig, first_half
 from pocketrec_export.index_builder import IndexConfig, build_index
@@ -42,8 +42,8 @@ def probe_of_users(targets, moments):
 def spoiled(quantise):
     """A quantiser that ruins every weight it stores."""
 
-    def spoil(source, target, **options):
-        quantise(source, target, **options)
+    def spoil(source, target, *options):
+        quantise(source, target, *options)
         graph = onnx.load(str(target))
         for tensor in graph.graph.initializer:
             values = numpy_helper.to_array(tensor)
@@ -75,17 +75,22 @@ def test_bundle_ranks_as_the_model_does(toy_model, toy_bundle):
         ("stored_int8", stored_int8, "scorer"),
     ],
 )
-def test_a_broken_int8_graph_is_blocked_and_float32_ships(toy_model, tmp_path, monkeypatch, name, quantise, role):
+def test_what_int8_breaks_ships_in_float32(toy_model, tmp_path, monkeypatch, name, quantise, role):
     broken = spoiled(quantise)
 
-    def only_this_role(source, target, **options):
-        (broken if source.name.startswith(f"{role}.") else quantise)(source, target, **options)
+    def only_this_role(source, target, *options):
+        (broken if source.name.startswith(f"{role}.") else quantise)(source, target, *options)
 
-    monkeypatch.setattr(export_module, name, only_this_role)
+    monkeypatch.setattr(int8_forms, name, only_this_role)
     exported = export(toy_model, tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.bound=0.05"]))
     facts = exported.manifest.graphs[role]
-    assert facts.precision == "fp32"
-    assert "failed the gate" in facts.reason
+    if role == "encoder":  # of random weights: some of its operators say nothing, broken or not
+        assert "EmbedLayerNormalization_0" in facts.spared
+        assert "with all in int8: overlap" in facts.reason
+        assert exported.choice.verdicts["all"].overlap > 0.99
+    else:
+        assert facts.precision == "fp32"
+        assert "failed the gate" in facts.reason
     assert not exported.choice.verdicts[role].passed
     assert exported.choice.verdicts["all"].passed
     Recommender.load(tmp_path / "bundle").recommend(["red-1"])

@@ -1,0 +1,71 @@
+"""The int8 forms of one graph: with all its operators, with one alone, or with all but some."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pocketrec_export.bundle_writer import Graph
+from pocketrec_export.quantise import dynamic_int8, stored_int8, weights_by_operator
+from pocketrec_export.shapes import Inputs
+from pocketrec_export.smoothing import smooth
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Forms:
+    """Makes them, one file at a time."""
+
+    full: Graph
+    """In float32."""
+    source: Path
+    """What is quantised: the same graph, its activations evened out where that helps."""
+    operators: Mapping[str, int]
+    """How many weights each operator has that can be int8 by itself, by name; none of a graph that is only stored in
+    int8, as its arithmetic is float32 already."""
+    tables: bool
+    """Whether embedding tables become int8 too."""
+
+    @classmethod
+    def dynamic(cls, full: Graph, tables: bool, examples: Iterable[Inputs] | None = None) -> "Int8Forms":
+        """Forms whose arithmetic is int8.
+
+        Args:
+            full: In float32.
+            tables: Whether embedding tables become int8 too.
+            examples: Inputs by which activations are evened out; by default they stay as they are.
+        """
+        source = full.path
+        if examples is not None:
+            source = full.path.with_suffix(".even.onnx")
+            smooth(full.path, source, examples)
+        return cls(full, source, weights_by_operator(source, tables), tables)
+
+    @classmethod
+    def stored(cls, full: Graph) -> "Int8Forms":
+        """The form that is int8 in the file alone."""
+        return cls(full, full.path, {}, False)
+
+    def whole(self) -> Graph:
+        """All that can be int8 is."""
+        path = self.full.path.with_suffix(".int8.onnx")
+        if self.operators:
+            dynamic_int8(self.source, path, self.tables)
+        else:
+            stored_int8(self.source, path)
+        return self._graph(path, ())
+
+    def alone(self, operator: str) -> Graph:
+        """One operator is int8."""
+        path = self.full.path.with_suffix(".alone.onnx")
+        dynamic_int8(self.source, path, self.tables, [operator])
+        return self._graph(path, [name for name in self.operators if name != operator])
+
+    def sparing(self, spared: Collection[str]) -> Graph:
+        """All operators are int8 but those named, at least one of them."""
+        path = self.full.path.with_suffix(".sparing.onnx")
+        dynamic_int8(self.source, path, self.tables, [name for name in self.operators if name not in spared])
+        return self._graph(path, spared)
+
+    def _graph(self, path: Path, spared: Collection[str]) -> Graph:
+        return Graph(path, msgspec.structs.replace(self.full.facts, precision="int8", spared=tuple(spared)))

@@ -1,0 +1,78 @@
+"""Which operators int8 hurts, and what the gate lets through without them."""
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import numpy_helper
+
+from pocketrec import Recommender
+from pocketrec.config import load_config
+from pocketrec_export import int8_forms
+from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.quantise import dynamic_int8
+from pocketrec_export.sensitivity import MOST_SPARED, Sensitivity, fewest_spared, scan
+
+SPOILT = "EmbedLayerNormalization_0"
+
+
+def spoiling(operator):
+    """A quantiser of which one operator comes out wrong: what it stores counts for nothing."""
+
+    def spoil(source, target, *options):
+        dynamic_int8(source, target, *options)
+        weights = {name for node in onnx.load(str(source)).graph.node if node.name == operator for name in node.input}
+        model = onnx.load(str(target))
+        for tensor in model.graph.initializer:
+            if tensor.name.endswith("_scale") and tensor.name.removesuffix("_scale") in weights:
+                tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(tensor)), tensor.name))
+        onnx.save(model, str(target))
+
+    return spoil
+
+
+def test_a_spoilt_operator_is_found_and_ships_in_float32(toy_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(int8_forms, "dynamic_int8", spoiling(SPOILT))
+    config = load_config(ExportConfig, overrides=["gate.bound=0.05"])
+    exported = export(toy_model, tmp_path / "bundle", config)
+    facts = exported.manifest.graphs["encoder"]
+    assert not exported.choice.verdicts["encoder"].passed
+    assert facts.spared == (SPOILT,)
+    assert facts.precision == "int8"
+    assert "int8 but for 1 of 9 operators passed the gate alone" in facts.reason
+    kinds = [node.op_type for node in onnx.load(str(tmp_path / "bundle" / "encoder.onnx")).graph.node]
+    assert "EmbedLayerNormalization" in kinds
+    assert kinds.count("MatMulInteger") + kinds.count("QAttention") == 8
+    assert exported.choice.verdicts["all"].upper <= 0.05
+    Recommender.load(tmp_path / "bundle").recommend(query="red cup")
+
+
+def test_the_scan_puts_first_what_float32_buys_most_for():
+    losses = {"wide": 0.02, "narrow": 0.01, "harmless": -0.001}
+    found = scan({"wide": 400, "narrow": 100, "harmless": 1}, losses.__getitem__)
+    assert [one.operator for one in found] == ["narrow", "wide", "harmless"]
+
+
+@given(st.data())
+def test_no_shorter_beginning_would_pass(data):
+    weights = data.draw(st.lists(st.integers(1, 100), min_size=1, max_size=12))
+    scanned = [Sensitivity(str(place), size, 1.0) for place, size in enumerate(weights)]
+    needed = data.draw(st.integers(1, len(weights)))  # so many must be float32
+    asked = []
+
+    def passes(spared):
+        asked.append(len(spared))
+        return len(spared) >= needed
+
+    spared = fewest_spared(scanned, passes)
+    if sum(weights[:needed]) <= MOST_SPARED * sum(weights):
+        assert spared == tuple(map(str, range(needed)))
+    else:
+        assert spared is None
+    assert len(asked) <= 2 + np.log2(len(weights))
+
+
+def test_an_empty_choice_of_operators_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least one"):
+        dynamic_int8(tmp_path / "encoder.onnx", tmp_path / "int8.onnx", True, [])
