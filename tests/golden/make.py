@@ -1,7 +1,7 @@
 """Make the golden bundle of the present format: python tests/golden/make.py
 
-A toy shop's bundle, and what it answers, in tests/golden/format-N. It is made once, when a format is new, and never again:
-tests/runtime/test_golden.py shows that later versions still open it and answer the same.
+A toy shop's bundle, and what it answers, in tests/golden/format-N. It is made once, when a format is new, and never
+again: tests/runtime/test_golden.py shows that later versions still open it and answer the same.
 """
 
 import json
