@@ -35,6 +35,7 @@ from pocketrec.rankings import ndcg
 from pocketrec.results import Result
 from pocketrec_export.model import read_card
 from pocketrec_training.dataset import Dataset, dataset_digest
+from pocketrec_training.default_encoder import default_encoder
 from pocketrec_training.evaluate.baselines.baseline import Baseline
 from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
 from pocketrec_training.evaluate.case_file import CaseFile
@@ -45,7 +46,6 @@ from pocketrec_training.evaluate.ranker import Histories
 from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
 from pocketrec_training.evaluate.splits import Split, make_split
 from pocketrec_training.evaluate.table import aligned
-from pocketrec_training.text_vectors import default_encoder
 
 PEER, OURS = "sentence-transformers", "pocketrec"
 NEWEST = (1, 2, 3, 5, 10)

@@ -13,10 +13,12 @@ from pocketrec.config import Config
 from pocketrec.features import FEATURES
 from pocketrec.manifest import NAME, GraphFacts, Manifest
 from pocketrec.progress import progress
+from pocketrec.proof import Answers, Probe, compare
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec.text import clean_text
 from pocketrec_export.bundle_writer import Graph
+from pocketrec_export.distil.distillation import DistilConfig
 from pocketrec_export.fusions import fuse_and_prove
 from pocketrec_export.gate import GateConfig, first_half, probe_of
 from pocketrec_export.index_builder import IndexConfig
@@ -24,9 +26,10 @@ from pocketrec_export.int8_forms import Int8Forms
 from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 from pocketrec_export.newcomer_scales import newcomer_scales
-from pocketrec_export.precision import Choice, Variants, choose_precision
+from pocketrec_export.precision import Choice, Gate, Variants, choose_precision
 from pocketrec_export.routes.torch_exporter import OPSET, ROUTE, export_graph
 from pocketrec_export.shapes import GRID, Inputs, prove_shapes
+from pocketrec_export.sizes import BundleSize, model_of_size
 from pocketrec_export.tokenizer import read_tokenizer, token_ids
 
 
@@ -35,6 +38,10 @@ class ExportConfig(Config, frozen=True, kw_only=True):
 
     route: Literal["torch", "optimum"] = "torch"
     """Exporter of the language model; projection and small graphs always take torch."""
+    size: BundleSize = "base"
+    """Of the encoder: as it was trained, or a student of it (`pocketrec_export.sizes`)."""
+    student: DistilConfig = DistilConfig(prune_vocabulary=True)
+    """How a student is made, where the size asks for one."""
     index: IndexConfig = IndexConfig()
     gate: GateConfig = GateConfig()
 
@@ -65,28 +72,46 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         ModelError: The model is incomplete, or a graph differs from its module on some shape.
     """
     check_replaceable(out, NAME, "a bundle")
-    model = Model.load(model_folder)
+    base = Model.load(model_folder)
+    probe = probe_of(base.held_out, base.items, config.gate, seed)
     with (
         tempfile.TemporaryDirectory(prefix="pocketrec-export-") as name,
         progress("Exporting", total=4) as shown,
     ):
         work = Path(name)
-        full, differences, fusions = _full_graphs(model, config.route, work)
+        model = model_of_size(base, model_folder, config.size, config.student, work, seed)
         shown.advance()
-        forms = {role: _int8_forms(role, graph, model) for role, graph in full.items()}
+        before = None if model is base else _float32_answers(base, probe, config, work / "base")
+        graphs, differences, fusions = _full_graphs(model, config.route, work)
+        forms = {role: _int8_forms(role, graph, model) for role, graph in graphs.items()}
         shown.advance()
-        encoder = full["encoder"]
-        indexes = ItemIndexes.of(model, encoder, config.index, work)
-        variants = Variants(model, full, forms, indexes, newcomer_scales(model, encoder.path))
+        variants = _variants(model, graphs, forms, config, work)
         shown.advance()
-        probe = probe_of(model.held_out, model.items, config.gate, seed)
         choice = choose_precision(variants, probe, config.gate, work)
         shown.advance()
+        quality = choice.quality
+        if before is not None:
+            quality |= compare(before, choice.answers, probe, config.gate.bound).against_base
         with staged_folder(out) as folder:
             proof = choice.proof if config.gate.proof else None
-            facts = _provenance(model)
-            manifest = variants.write(folder, choice.graphs, choice.index, choice.quality, facts, proof)
+            facts = {"size": config.size, **_provenance(model)}
+            manifest = variants.write(folder, choice.graphs, choice.index, quality, facts, proof)
     return Exported(manifest, choice, differences, fusions)
+
+
+def _float32_answers(model: Model, probe: Probe, config: ExportConfig, work: Path) -> Answers:
+    """What a model answers with its own encoder, in float32."""
+    work.mkdir()
+    graphs, _, _ = _full_graphs(model, config.route, work)
+    return Gate(_variants(model, graphs, {}, config, work), probe, config.gate.bound, work).before
+
+
+def _variants(
+    model: Model, graphs: dict[str, Graph], forms: dict[str, Int8Forms], config: ExportConfig, work: Path
+) -> Variants:
+    encoder = graphs["encoder"]
+    indexes = ItemIndexes.of(model, encoder, config.index, work)
+    return Variants(model, graphs, forms, indexes, newcomer_scales(model, encoder.path))
 
 
 def _full_graphs(model: Model, route: str, work: Path) -> tuple[dict[str, Graph], dict[str, float], dict[str, int]]:

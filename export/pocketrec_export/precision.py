@@ -57,6 +57,8 @@ class Choice:
     index: Index
     verdicts: dict[str, Verdict]
     """By role, each graph alone in int8, wholly; `all` is what ships, together."""
+    answers: Answers
+    """What was answered by what ships."""
     proof: Proof
     """What was asked, and what the float32 bundle answered."""
 
@@ -84,7 +86,7 @@ class _Candidate:
     verdict: Verdict
 
 
-class _Gate:
+class Gate:
     """Asks bundles, each written for it and gone with the next, and compares them with the float32 one."""
 
     def __init__(self, variants: Variants, probe: Probe, bound: float, work: Path) -> None:
@@ -93,18 +95,16 @@ class _Gate:
         self.before = self.answers(variants.full, variants.indexes.full, probe)
 
     def answers(self, graphs: Mapping[str, Graph], index: Index, probe: Probe) -> Answers:
+        """Of a mixture."""
         with staged_folder(self.work / "trial") as folder:
             self.variants.write(folder, graphs, index, {}, {})
         return Answers.of(self.work / "trial", probe, self.ids)
 
-    def judge(self, graphs: Mapping[str, Graph], index: Index) -> Verdict:
-        """Of a mixture."""
-        return compare(self.before, self.answers(graphs, index, self.probe), self.probe, self.bound)
-
     def candidate(self, role: str, graph: Graph) -> _Candidate:
         """One graph beside the others in float32."""
         index = self.variants.indexes.read_by(graph) if role == "encoder" else self.variants.indexes.full
-        return _Candidate(graph, index, self.judge({**self.variants.full, role: graph}, index))
+        answers = self.answers({**self.variants.full, role: graph}, index, self.probe)
+        return _Candidate(graph, index, compare(self.before, answers, self.probe, self.bound))
 
     def sparing(self, role: str) -> _Candidate | None:
         """The graph in int8 but for the fewest operators that the gate asks for; None if that is no gain."""
@@ -142,7 +142,7 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
     verdicts: dict[str, Verdict] = {}
     passed: dict[str, _Candidate] = {}
     with progress("Asking the gate", total=len(ROLES) + 2) as shown:
-        gate = _Gate(variants, probe, config.bound, work)
+        gate = Gate(variants, probe, config.bound, work)
         shown.advance()
         for role in ROLES:
             whole = gate.candidate(role, variants.int8[role].whole())
@@ -157,7 +157,8 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         while True:
             graphs = {**variants.full, **{role: candidate.graph for role, candidate in chosen.items()}}
             index = chosen["encoder"].index if "encoder" in chosen else variants.indexes.full
-            together = gate.judge(graphs, index)
+            answers = gate.answers(graphs, index, probe)
+            together = compare(gate.before, answers, probe, config.bound)
             if together.passed or not chosen:
                 break
             del chosen[max(chosen, key=lambda role: chosen[role].verdict.upper)]
@@ -171,7 +172,7 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         for role, graph in graphs.items()
     }
     proof = Proof(probe, gate.before, config.bound)
-    return Choice(graphs, index, {**verdicts, "all": together}, proof)
+    return Choice(graphs, index, {**verdicts, "all": together}, answers, proof)
 
 
 def _reason(whole: Verdict, passed: _Candidate | None, ships: bool, operators: int, config: GateConfig) -> str:

@@ -124,6 +124,15 @@ class Verdict:
         return max(self.uppers.values(), default=0.0)
 
     @property
+    def against_base(self) -> dict[str, float]:
+        """Figures for the manifest of a smaller size, where what answered before is the model as it was trained."""
+        figures = {}
+        for name, loss in self.losses.items():
+            figures[f"base/{name}/ndcg@10"] = self.ndcg[f"{name}/fp32"]
+            figures[f"base/{name}/loss"], figures[f"base/{name}/loss_upper"] = loss, self.uppers[name]
+        return figures
+
+    @property
     def words(self) -> str:
         """For the manifest."""
         said = f"overlap@10 {self.overlap:.3f}, NDCG@10 loss {self.loss:+.2%}, at most {self.upper:+.2%}"

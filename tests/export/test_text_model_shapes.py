@@ -27,8 +27,8 @@ from pocketrec_export.quantise import dynamic_int8
 from pocketrec_export.routes import optimum_exporter
 from pocketrec_export.routes.torch_exporter import export_graph
 from pocketrec_export.shapes import GRID, TOLERANCE, prove_shapes
+from pocketrec_export.text_vectors import open_tokenizer, text_vectors
 from pocketrec_export.tokenizer import read_tokenizer
-from pocketrec_training.text_vectors import open_tokenizer, text_vectors
 from pocketrec_training.train import train
 
 MAX_TOKENS = 40

@@ -9,11 +9,12 @@ import torch
 from text_models import SHAPES
 
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.graphs.layers import layers_of
 from pocketrec_export.model import Model
+from pocketrec_export.text_vectors import encode_texts
 from pocketrec_training.evaluate.splits import make_split
 from pocketrec_training.gradient_cache import GradientCache
-from pocketrec_training.text_reader import TextReader, layers_of
-from pocketrec_training.text_vectors import encode_texts
+from pocketrec_training.text_reader import TextReader
 from pocketrec_training.train import fit_model, train
 
 TEXTS = ["red wool scarf", "blue", "green cotton scarf with a very long name", "red silk", "blue wool hat", "hat"]

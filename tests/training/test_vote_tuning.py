@@ -9,11 +9,11 @@ from toys import COLOURS, THINGS
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.text_vectors import encode_texts
 from pocketrec_training.losses.votes import vote_loss
 from pocketrec_training.newcomer_length import playing_newcomers
 from pocketrec_training.newcomer_votes import votes_by_text
 from pocketrec_training.reading import EncoderConfig, Reading
-from pocketrec_training.text_vectors import encode_texts
 from pocketrec_training.vote_tuning import _Lessons, tune_by_votes
 
 

@@ -18,6 +18,7 @@ from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
+from pocketrec_export.text_vectors import encode_texts, text_vectors
 from pocketrec_training.context import Contexts
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.factorisation import FactorisationConfig, fit_factors
@@ -26,7 +27,6 @@ from pocketrec_training.lessons import Lessons
 from pocketrec_training.newcomer_length import fair_length
 from pocketrec_training.reading import EncoderConfig, Reading
 from pocketrec_training.request_texts import RequestTexts, RequestVectors
-from pocketrec_training.text_vectors import encode_texts, text_vectors
 from pocketrec_training.tower_ranking import user_vectors
 from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
 from pocketrec_training.tower_tuning import tune_by_tower

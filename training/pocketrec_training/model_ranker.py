@@ -11,8 +11,8 @@ from pocketrec.index import Mask, VectorIndex
 from pocketrec.neighbours import Neighbours
 from pocketrec.votes import Votes
 from pocketrec_export.model import Model
+from pocketrec_export.text_vectors import encode_texts
 from pocketrec_training.candidate_lists import Cases, Retriever
-from pocketrec_training.text_vectors import encode_texts
 from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
 
 Rows = NDArray[np.int32]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pocketrec.neighbours import Neighbours
-from pocketrec_training.text_vectors import centred
+from pocketrec_export.text_vectors import centred
 from pocketrec_training.truncation import truncated
 
 Floats = NDArray[np.float32]

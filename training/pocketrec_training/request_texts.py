@@ -1,7 +1,6 @@
 """What people may type, or what is known of the moment: the texts of requests, and their vectors."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pocketrec.items import Item
-from pocketrec.text import clean_text
-
-FRAGMENTS = 2
-_WORD = re.compile(r"\S+")
+from pocketrec_export.title_fragments import FRAGMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +64,3 @@ class RequestVectors:
         """
         known = torch.from_numpy(places >= 0)
         return read(self.contexts[places]) * known[:, None] if bool(known.any()) else None
-
-
-def title_fragments(items: Sequence[Item], seed: int) -> list[tuple[str, ...]]:
-    """What a person might type to find each item: `FRAGMENTS` runs of words of its title.
-
-    Example:
-        >>> title_fragments([Item(id="1", title="Blue teapot")], seed=0)
-        [('Blue teapot', 'Blue teapot')]
-    """
-    random = np.random.default_rng(seed)
-    texts = []
-    for item in items:
-        words = _WORD.findall(clean_text(item.title))
-        pieces = []
-        for _ in range(FRAGMENTS):
-            length = int(random.integers(1, len(words) + 1))
-            start = int(random.integers(0, len(words) - length + 1))
-            pieces.append(" ".join(words[start : start + length]))
-        texts.append(tuple(pieces))
-    return texts

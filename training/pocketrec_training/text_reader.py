@@ -15,6 +15,7 @@ from transformers import PretrainedConfig
 from pocketrec.errors import ConfigError
 from pocketrec.progress import progress
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_export.graphs.layers import layers_of
 from pocketrec_export.tokenizer import read_tokenizer, token_ids
 from pocketrec_training.augment.texts import kept_tokens
 
@@ -116,22 +117,6 @@ class TextReader:
         if self._adapted:
             _merge_adapters(self._model)
         return self._model.requires_grad_(False).eval()
-
-
-def layers_of(transformer: nn.Module) -> nn.ModuleList:
-    """The blocks of a language model, lowest first.
-
-    Raises:
-        ConfigError: They can't be told from its modules.
-    """
-    depth = getattr(_config(transformer), "num_hidden_layers", 0)
-    for module in transformer.modules():  # outer modules come first
-        if depth and isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise ConfigError(
-        f"{type(transformer).__name__} has no list of layers to choose from: encoder.tune takes lora or all, "
-        "distil takes --size nano"
-    )
 
 
 class _Bottom:

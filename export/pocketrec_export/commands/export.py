@@ -13,6 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--model", type=Path, required=True, metavar="MODEL", help="folder that `train` wrote")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    parser.add_argument(
+        "--size",
+        choices=("base", "small", "tiny", "nano"),
+        default="base",
+        help="of the encoder: as it was trained; at most six layers; three, distilled; a static table, distilled",
+    )
     parser.add_argument("--route", choices=("torch", "optimum"), default="torch", help="exporter of the language model")
     parser.add_argument(
         "--gate-bound",
@@ -36,6 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     overrides = [*arguments.set]
     if arguments.route != "torch":
         overrides.append(f'route="{arguments.route}"')
+    if arguments.size != "base":
+        overrides.append(f'size="{arguments.size}"')
     if arguments.gate_bound is not None:
         overrides.append(f"gate.bound={arguments.gate_bound}")
     config = load_config(ExportConfig, arguments.config, overrides)
@@ -46,6 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Exported {manifest.name}, {manifest.items:,} items, in {seconds:.0f} s -> {arguments.out}")
     for graph in manifest.graphs.values():
         print(f"  {graph.file:<13} {graph.precision}  {manifest.files[graph.file].bytes / 1e6:6.2f} MB  {graph.reason}")
+    for part in ("histories", "queries"):
+        if f"base/{part}/loss" in manifest.quality:
+            loss, most = (manifest.quality[f"base/{part}/{key}"] for key in ("loss", "loss_upper"))
+            print(
+                f"  {config.size:<13} NDCG@10 of {part}: {loss:+.2%} lost against base, at most {most:+.2%}"
+            )
     index = manifest.index
     print(f"  index.hnsw    M {index.m}, ef {index.ef}: recall {index.recall:.3f} at {manifest.candidates}")
     if arguments.json:

@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder of the model to write")
     parser.add_argument(
         "--size",
-        choices=("tiny", "nano"),
+        choices=("small", "tiny", "nano"),
         required=True,
-        help="tiny: three of the teacher's layers; nano: a static table of token vectors",
+        help="small, tiny: six or three of the teacher's layers; nano: a static table of token vectors",
     )
     parser.add_argument(
         "--prune-vocabulary",
@@ -35,19 +35,19 @@ def run(arguments: argparse.Namespace) -> None:
     """Distil and say how near the student comes to its teacher."""
     # Threads that spin while they wait make training several times slower wherever another program wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from pocketrec_training.distil.distillation import DistilConfig, distil
+    from pocketrec_export.distil.distillation import DistilConfig, distil
     from pocketrec_training.terminal import show_on_terminal
 
-    overrides = [*arguments.set, f'size="{arguments.size}"']
+    overrides = [*arguments.set]
     if arguments.prune_vocabulary:
         overrides.append("prune_vocabulary=true")
     config = load_config(DistilConfig, arguments.config, overrides)
     if not arguments.quiet:
         show_on_terminal()
     started = time.perf_counter()
-    distilled = distil(arguments.model, arguments.out, config, arguments.seed)
+    distilled = distil(arguments.model, arguments.out, arguments.size, config, arguments.seed)
     seconds = time.perf_counter() - started
-    print(f"Distilled {distilled.teacher} to {config.size} in {seconds:.0f} s -> {arguments.out}")
+    print(f"Distilled {distilled.teacher} to {arguments.size} in {seconds:.0f} s -> {arguments.out}")
     print(f"  weights {distilled.teacher_weights / 1e6:.1f} M -> {distilled.weights / 1e6:.1f} M")
     print(
         f"  cosine to the teacher on {distilled.held_out:,} held-out texts: {distilled.untrained:.3f} untrained, "
@@ -68,5 +68,5 @@ def run(arguments: argparse.Namespace) -> None:
                 "weights": float(distilled.weights),
                 "teacher/weights": float(distilled.teacher_weights),
             },
-            notes={"teacher": distilled.teacher, "size": config.size, "figures": "texts of held-out items"},
+            notes={"teacher": distilled.teacher, "size": arguments.size, "figures": "texts of held-out items"},
         ).write(arguments.json)

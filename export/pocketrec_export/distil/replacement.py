@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pocketrec.newcomers import settled
 from pocketrec_export.graphs.encoder import Encoder
 from pocketrec_export.model import Model
-from pocketrec_training.text_vectors import encode_texts
+from pocketrec_export.text_vectors import encode_texts
 
 
 def on_axes(projection: nn.Linear, axes: Tensor) -> nn.Linear:

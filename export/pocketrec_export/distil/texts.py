@@ -7,7 +7,7 @@ import numpy as np
 
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
-from pocketrec_training.request_texts import title_fragments
+from pocketrec_export.title_fragments import title_fragments
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from text_models import SHAPES, TEXTS
 from tokenizers import Tokenizer, models
 
 from pocketrec.errors import ModelError
+from pocketrec_export.distil.vocabulary import prune
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.tokenizer import read_tokenizer
-from pocketrec_training.distil.vocabulary import prune
 
 DOMAIN = TEXTS[:3]
 KINDS = ("bert", "mpnet", "xlm-roberta", "gpt2", "qwen3", "llama")

@@ -6,7 +6,7 @@ import numpy as np
 
 from pocketrec.errors import ModelError
 from pocketrec_export.graphs.encoder import TextModel
-from pocketrec_training.text_reader import layers_of
+from pocketrec_export.graphs.layers import layers_of
 
 
 def shallower(teacher: TextModel, layers: int) -> TextModel:

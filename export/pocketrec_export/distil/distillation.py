@@ -13,26 +13,28 @@ from torch import Tensor
 from pocketrec.config import Config
 from pocketrec.errors import DataError
 from pocketrec.staging import check_replaceable
+from pocketrec_export.distil.imitation import ImitationConfig, Lesson, cosine, imitate
+from pocketrec_export.distil.replacement import on_axes, with_student
+from pocketrec_export.distil.static import principal_axes, static_student
+from pocketrec_export.distil.student import shallower
+from pocketrec_export.distil.texts import DomainTexts
+from pocketrec_export.distil.vocabulary import prune
 from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.pretrained import write_pooling
 from pocketrec_export.model import Model
+from pocketrec_export.text_vectors import text_vectors
 from pocketrec_export.tokenizer import FILE as TOKENIZER
 from pocketrec_export.tokenizer import read_tokenizer, token_ids
-from pocketrec_training.distil.imitation import ImitationConfig, Lesson, cosine, imitate
-from pocketrec_training.distil.replacement import on_axes, with_student
-from pocketrec_training.distil.static import principal_axes, static_student
-from pocketrec_training.distil.student import shallower
-from pocketrec_training.distil.texts import DomainTexts
-from pocketrec_training.distil.vocabulary import prune
-from pocketrec_training.text_vectors import text_vectors
 
 CARD = "distilled.json"
+Size = Literal["small", "tiny", "nano"]
+"""`small` and `tiny` have fewer of the teacher's layers, `nano` is a static table."""
 
 
-class TinyConfig(ImitationConfig, frozen=True, kw_only=True):
+class ShallowConfig(ImitationConfig, frozen=True, kw_only=True):
     """A student with fewer layers."""
 
-    layers: Annotated[int, Meta(ge=1)] = 3
+    layers: Annotated[int, Meta(ge=1)]
     epochs: Annotated[int, Meta(ge=1)] = 3
     rate: Annotated[float, Meta(gt=0)] = 2e-4
 
@@ -48,9 +50,8 @@ class NanoConfig(ImitationConfig, frozen=True, kw_only=True):
 
 
 class DistilConfig(Config, frozen=True, kw_only=True):
-    """Everything that distillation can be told."""
+    """Everything that distillation can be told, but for the student's size."""
 
-    size: Literal["tiny", "nano"]
     prune_vocabulary: bool = False
     """Whether only the tokens that the domain needs stay."""
     general_share: Annotated[float, Meta(ge=0, le=1)] = 0.1
@@ -59,7 +60,8 @@ class DistilConfig(Config, frozen=True, kw_only=True):
     """Most texts to learn from."""
     held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.05
     """Share of the items whose texts aren't learnt from: they show what the student is worth."""
-    tiny: TinyConfig = TinyConfig()
+    small: ShallowConfig = ShallowConfig(layers=6)
+    tiny: ShallowConfig = ShallowConfig(layers=3)
     nano: NanoConfig = NanoConfig()
 
 
@@ -69,6 +71,7 @@ class Distilled(Config, frozen=True, kw_only=True):
     teacher: str
     """Name of the teacher's language model."""
     dataset: str
+    size: Size
     config: DistilConfig
     seed: int
     learnt: int
@@ -83,7 +86,7 @@ class Distilled(Config, frozen=True, kw_only=True):
     """The same at the end."""
 
 
-def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Distilled:
+def distil(model: Path, out: Path, size: Size, config: DistilConfig, seed: int = 0) -> Distilled:
     """Make a student of a model's encoder and write the model with it in place of the teacher.
 
     Items that somebody took keep their vectors; queries, contexts and new items are read by the student. No
@@ -92,7 +95,8 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
     Args:
         model: Folder that `train` wrote; its items' texts are what the student learns.
         out: Folder of the new model.
-        config: Size and training.
+        size: Of the student.
+        config: Its shape and training.
         seed: Of everything random.
 
     Raises:
@@ -119,8 +123,9 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
         return torch.from_numpy(text_vectors(part, folder, card.pooling, card.max_tokens, "Asking the teacher"))
 
     tokens = token_ids(tokenizer, texts.learn, card.max_tokens)
-    if config.size == "tiny":
-        student, axes = shallower(teacher, config.tiny.layers), torch.eye(teacher.width)
+    if size != "nano":
+        layers = config.small.layers if size == "small" else config.tiny.layers
+        student, axes = shallower(teacher, layers), torch.eye(teacher.width)
     else:
         axes = principal_axes(ask(texts.learn), min(config.nano.width, teacher.width))
         counts = np.bincount(np.concatenate(tokens), minlength=int(teacher.config.vocab_size))
@@ -128,10 +133,12 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
     lesson = Lesson(tokens, ask(texts.learn) @ axes)
     judge = Lesson(token_ids(tokenizer, texts.held_out, card.max_tokens), ask(texts.held_out) @ axes)
     untrained = cosine(student, judge)
-    imitate(student, lesson, config.tiny if config.size == "tiny" else config.nano, seed)
+    way: ImitationConfig = {"small": config.small, "tiny": config.tiny, "nano": config.nano}[size]
+    imitate(student, lesson, way, seed)
     distilled = Distilled(
         teacher=card.encoder,
         dataset=card.dataset,
+        size=size,
         config=config,
         seed=seed,
         learnt=len(texts.learn),
@@ -149,7 +156,7 @@ def distil(model: Path, out: Path, config: DistilConfig, seed: int = 0) -> Disti
         write_pooling(aside, student.pooling, student.width)
         (aside / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(distilled), indent=2) + b"\n")
         encoder = Encoder(student, on_axes(whole.encoder.projection, axes))
-        with_student(whole, encoder, aside, f"{card.encoder}-{config.size}").save(out)
+        with_student(whole, encoder, aside, f"{card.encoder}-{size}").save(out)
     return distilled
 
 

@@ -1,0 +1,82 @@
+"""A bundle of each size: a smaller encoder, the same API, and what it costs in the manifest."""
+
+import dataclasses
+
+import pytest
+from msgspec.structs import replace
+from text_models import SHAPES
+from torch import nn
+
+from pocketrec import Recommender
+from pocketrec.cli import main
+from pocketrec.manifest import Manifest
+from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
+from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.graphs.encoder import Encoder, TextModel
+from pocketrec_export.model import Model
+
+STUDENT = DistilConfig(
+    held_out=0.2,
+    prune_vocabulary=True,
+    general_share=0.0,
+    small=ShallowConfig(layers=4),
+    tiny=ShallowConfig(layers=2, epochs=10, rate=2e-3, batch=8),
+    nano=NanoConfig(width=16, epochs=10, rate=1e-2, batch=8),
+)
+
+
+@pytest.fixture(scope="module")
+def model(toy_model, tmp_path_factory):
+    """Folder of a model whose encoder has four layers."""
+    place = tmp_path_factory.mktemp("model")
+    text_model = TextModel.open(SHAPES["bert"].write(place / "encoder", noise=0.2, num_hidden_layers=4))
+    toy = Model.load(toy_model)
+    encoder = Encoder(text_model, nn.Linear(text_model.width, toy.card.dim))
+    dataclasses.replace(toy, encoder=encoder, encoder_folder=place / "encoder").save(place / "model")
+    return place / "model"
+
+
+@pytest.fixture(scope="module")
+def bundles(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles")
+    for size in ("base", "small", "tiny", "nano"):
+        export(model, folder / size, replace(ExportConfig(), size=size, student=STUDENT))
+    return folder
+
+
+def test_each_size_is_smaller_and_says_what_it_costs(bundles):
+    found = {size: Manifest.read(bundles / size) for size in ("base", "tiny", "nano")}
+    sizes = [
+        sum(manifest.files[name].bytes for name in ("encoder.onnx", "tokenizer.json")) for manifest in found.values()
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {manifest.provenance["size"] for manifest in found.values()} == set(found)
+    assert not [key for key in found["base"].quality if key.startswith("base/")]
+    for size in ("tiny", "nano"):
+        quality = found[size].quality
+        assert found[size].encoder.name.endswith(f"-{size}")
+        for part in ("histories", "queries"):
+            base, shipped = quality[f"base/{part}/ndcg@10"], quality[f"{part}/ndcg@10/int8"]
+            assert quality[f"base/{part}/loss"] == pytest.approx(1 - shipped / base)
+            assert quality[f"base/{part}/loss_upper"] >= quality[f"base/{part}/loss"]
+        assert quality["base/histories/loss"] == pytest.approx(0, abs=0.02)  # no text is read for a history
+
+
+def test_small_is_the_model_itself_where_it_has_no_more_layers(bundles):
+    assert (bundles / "small" / "encoder.onnx").read_bytes() == (bundles / "base" / "encoder.onnx").read_bytes()
+    assert Manifest.read(bundles / "small").provenance["size"] == "small"
+
+
+def test_every_size_answers(bundles):
+    for size in ("base", "small", "tiny", "nano"):
+        recommender = Recommender.load(bundles / size)
+        assert len(recommender.recommend(["red-1"], query="blue cup", k=5)) == 5
+        assert main(["verify", str(bundles / size)]) == 0
+
+
+def test_the_command_says_what_a_size_costs(model, tmp_path, capsys):
+    words = ["--set", "student.nano.epochs=1", "--set", "student.nano.width=8"]
+    assert main(["export", "--model", str(model), "--out", str(tmp_path / "nano"), "--size", "nano", *words]) == 0
+    said = capsys.readouterr().out
+    assert "NDCG@10 of histories:" in said
+    assert "lost against base" in said
