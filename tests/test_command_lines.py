@@ -92,6 +92,10 @@ BAD = [
     ("compare {nothing} {file}", 1, "nothing"),
     ("compare {dataset} {file}", 1, "seed-*"),
     ("compare {nothing},{config} {file}", 1, "nothing"),
+    # mobile
+    ("mobile {bundle}", 2, "--out"),
+    ("mobile {nothing} --out {new}", 1, "is not a bundle"),
+    ("mobile {bundle} --out {other}", 1, "is not a folder of mobile graphs"),
     # distil
     ("distil --out {new} --size nano", 2, "--model"),
     ("distil --model {model} --out {new}", 2, "--size"),

@@ -46,6 +46,12 @@ COMMANDS = {
         "export",
         ("torch", "onnx", "transformers"),
     ),
+    "mobile": _Entry(
+        "pocketrec_export.commands.mobile",
+        "write a bundle's graphs for mobile builds of onnxruntime",
+        "export",
+        ("torch", "onnx", "transformers"),
+    ),
     "model": _Entry(
         "pocketrec_export.commands.model",
         "exchange encoders with sentence-transformers",

@@ -18,7 +18,7 @@ INPUTS = {
 }
 """Names of each graph's inputs, by role."""
 
-_SLOWER = ["SkipLayerNormFusion"]
+SLOWER = ["SkipLayerNormFusion"]
 """Rewritings of onnxruntime that cost more than they save: one fused operator takes three times as long as an
 addition and a layer normalisation (docs/decisions/0007)."""
 
@@ -44,7 +44,7 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
         )
     except Exception as error:  # onnxruntime raises its own kinds, all of them Exception
         raise BundleError(f"{path} can't be opened: {error}") from None

@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     for part in ("histories", "queries"):
         if f"base/{part}/loss" in manifest.quality:
             loss, most = (manifest.quality[f"base/{part}/{key}"] for key in ("loss", "loss_upper"))
-            print(
-                f"  {config.size:<13} NDCG@10 of {part}: {loss:+.2%} lost against base, at most {most:+.2%}"
-            )
+            print(f"  {config.size:<13} NDCG@10 of {part}: {loss:+.2%} lost against base, at most {most:+.2%}")
     index = manifest.index
     print(f"  index.hnsw    M {index.m}, ef {index.ef}: recall {index.recall:.3f} at {manifest.candidates}")
     if arguments.json:
