@@ -1,0 +1,106 @@
+"""int8 gone bad in the ways that it goes bad in the field: the gate keeps each from shipping."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from msgspec.structs import replace
+from onnx import numpy_helper
+from torch import nn
+
+from pocketrec_export import int8_forms, smoothing
+from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.gate import GateConfig
+from pocketrec_export.graphs.encoder import Encoder, TextModel
+from pocketrec_export.model import Model
+from pocketrec_export.quantise import dynamic_int8
+
+CONFIG = replace(ExportConfig(), gate=GateConfig(bound=0.05))
+TABLE = "EmbedLayerNormalization_0"
+
+
+def saturating(source, target, *options):
+    """The real quantiser, with scales for a sixteenth of the range: large weights are cut off."""
+    dynamic_int8(source, target, *options)
+    model = onnx.load(str(target))
+    found = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name, tensor in found.items():
+        if name.endswith("_quantized") and numpy_helper.to_array(tensor).ndim == 2:
+            kept = {part: found[name.replace("_quantized", part)] for part in ("_scale", "_zero_point")}
+            middle = numpy_helper.to_array(kept["_zero_point"]).astype(np.int32)
+            cut = np.clip((numpy_helper.to_array(tensor).astype(np.int32) - middle) * 16 + 128, 0, 255).astype(np.uint8)
+            scale = numpy_helper.to_array(kept["_scale"]) / np.float32(16)
+            tensor.CopyFrom(numpy_helper.from_array(cut, name))
+            kept["_scale"].CopyFrom(numpy_helper.from_array(scale, kept["_scale"].name))
+            centre = np.full(middle.shape, 128, np.uint8)
+            kept["_zero_point"].CopyFrom(numpy_helper.from_array(centre, kept["_zero_point"].name))
+    onnx.save(model, str(target))
+
+
+def judged(model, folder):
+    """The gate's word on the encoder in int8, and what shipped in its place."""
+    exported = export(model, folder / "bundle", CONFIG)
+    assert exported.choice.verdicts["all"].upper <= CONFIG.gate.bound
+    return exported.choice.verdicts["encoder"], exported.manifest.graphs["encoder"]
+
+
+@pytest.fixture
+def readable(toy_model, tmp_path):
+    """Folder of the toy model with an encoder whose words are told apart by its table."""
+    model = Model.load(toy_model)
+
+    def write(change):
+        text_model = TextModel.open(model.encoder_folder)
+        table = text_model.transformer.get_input_embeddings()
+        with torch.no_grad():
+            change(table.weight)
+        encoder = Encoder(text_model, nn.Linear(text_model.width, model.card.dim))
+        encoder.projection.load_state_dict(model.encoder.projection.state_dict())
+        card = replace(model.card, tuned="all")  # so that its weights are written
+        dataclasses.replace(model, card=card, encoder=encoder).save(tmp_path / "model")
+        return tmp_path / "model"
+
+    return write
+
+
+def test_good_int8_passes(toy_model, tmp_path):
+    verdict, facts = judged(toy_model, tmp_path)
+    assert verdict.passed
+    assert (facts.precision, facts.spared) == ("int8", ())
+
+
+def test_saturated_weights_are_blocked(toy_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(int8_forms, "dynamic_int8", saturating)
+    verdict, facts = judged(toy_model, tmp_path)
+    assert not verdict.passed
+    assert facts.precision == "fp32" or facts.spared
+
+
+def test_a_poisoned_calibration_set_is_blocked(toy_model, tmp_path, monkeypatch):
+    """Examples that make quiet channels seem loud, and loud ones quiet: float32 stays right, int8 does not."""
+    real = smoothing._largest
+
+    def poisoned(*given):
+        random = np.random.default_rng(0)
+        return {
+            name: (10.0 ** random.uniform(-4, 4, len(largest))).astype(np.float32)
+            for name, largest in real(*given).items()
+        }
+
+    monkeypatch.setattr(smoothing, "_largest", poisoned)
+    verdict, facts = judged(toy_model, tmp_path)
+    assert not verdict.passed
+    assert facts.precision == "fp32" or facts.spared
+
+
+def test_a_table_with_one_giant_row_is_blocked_and_kept_in_float32(readable, tmp_path):
+    """A vocabulary of many languages has tokens that nobody trained; one scale for the table rounds the others away."""
+
+    def giant(weight):
+        weight[1] = 1000.0  # the unknown token, which the shop's titles don't have
+
+    verdict, facts = judged(readable(giant), tmp_path)
+    assert not verdict.passed
+    assert facts.spared == (TABLE,)
