@@ -22,7 +22,7 @@ from pocketrec.row_lists import Rows, packed, unpacked
 FILE = "proof.npz"
 K = 10
 COMPANY = 1e-5
-"""Most that a text's vector may change with the texts beside it."""
+"""Most that a text's vector may change with the texts beside it, or with one thread more."""
 _TEXTS = 200
 """Queries whose vectors are compared too."""
 
@@ -62,7 +62,7 @@ class Answers:
     texts: NDArray[np.float32]
     """Vectors of the first queries, each read alone."""
     company: float
-    """The largest difference of a component when the same texts are read beside others."""
+    """The largest difference of a component when the same texts are read beside others, by one thread more."""
 
     @classmethod
     def of(cls, bundle: Path, probe: Probe, ids: Sequence[str], threads: int = 1) -> "Answers":
@@ -86,7 +86,7 @@ class Answers:
         said = probe.queries[:_TEXTS]
         alone = np.concatenate([recommender.encode([text]) for text in said]) if said else recommender.encode([])
         order = np.random.default_rng(0).permutation(len(said))
-        together = Recommender.load(bundle, threads=threads).encode([said[place] for place in order])
+        together = Recommender.load(bundle, threads=threads + 1).encode([said[place] for place in order])
         return cls(
             histories=rows([recommender.rank([ids[row] for row in history], k=K) for history in probe.histories]),
             queries=rows([recommender.rank(query=query, k=K) for query in probe.queries]),
