@@ -48,7 +48,7 @@ def with_student(model: Model, encoder: Encoder, folder: Path, name: str) -> Mod
     read = F.normalize(encoder.projection(torch.from_numpy(text_vectors)), dim=-1).numpy()
     taught, known = model.residual.any(axis=1, keepdims=True), model.popularity > 0
     vectors = np.where(taught, model.vectors, read)
-    vectors[~known] = settled(vectors[~known], vectors, known)
+    vectors[~known] = settled(vectors[~known], vectors, known, card.newcomer_length)
     residual = np.where(taught, vectors - read, 0).astype(np.float32)
     # How well contexts are read isn't known of the student.
     validation = {key: value for key, value in card.validation.items() if "/context/" not in key}

@@ -130,7 +130,7 @@ def test_items_that_nobody_took_stand_where_the_student_reads_them(nano, toy_mod
     fresh = np.arange(len(model.items)) % 4 == 0
     model = dataclasses.replace(
         model,
-        card=replace(model.card, validation={"tower/ndcg@10": 0.2, "tower/context/ndcg@10": 0.3}),
+        card=replace(model.card, newcomer_length=0.7, validation={"tower/ndcg@10": 0.2, "tower/context/ndcg@10": 0.3}),
         residual=np.where(fresh[:, None], 0, model.residual).astype(np.float32),
         popularity=np.where(fresh, 0, model.popularity).astype(np.int32),
     )
@@ -140,7 +140,7 @@ def test_items_that_nobody_took_stand_where_the_student_reads_them(nano, toy_mod
     read = read @ student.encoder.projection.weight.numpy().T + student.encoder.projection.bias.numpy()
     read /= np.linalg.norm(read, axis=1, keepdims=True)
     assert np.array_equal(changed.vectors[~fresh], model.vectors[~fresh])
-    assert np.allclose(changed.vectors[fresh], settled(read[fresh], model.vectors, ~fresh), atol=1e-5)
+    assert np.allclose(changed.vectors[fresh], settled(read[fresh], model.vectors, ~fresh, 0.7), atol=1e-5)
     assert not changed.residual[fresh].any()
     assert changed.card.validation == {"tower/ndcg@10": 0.2}  # contexts are the student's to read now
     assert np.allclose((read + changed.residual)[~fresh], model.vectors[~fresh], atol=1e-5)
