@@ -1,19 +1,13 @@
 """A bundle of each size: a smaller encoder, the same API, and what it costs in the manifest."""
 
-import dataclasses
-
 import pytest
 from msgspec.structs import replace
-from text_models import SHAPES
-from torch import nn
 
 from pocketrec import Recommender
 from pocketrec.cli import main
 from pocketrec.manifest import Manifest
 from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.graphs.encoder import Encoder, TextModel
-from pocketrec_export.model import Model
 
 STUDENT = DistilConfig(
     held_out=0.2,
@@ -26,21 +20,10 @@ STUDENT = DistilConfig(
 
 
 @pytest.fixture(scope="module")
-def model(toy_model, tmp_path_factory):
-    """Folder of a model whose encoder has four layers."""
-    place = tmp_path_factory.mktemp("model")
-    text_model = TextModel.open(SHAPES["bert"].write(place / "encoder", noise=0.2, num_hidden_layers=4))
-    toy = Model.load(toy_model)
-    encoder = Encoder(text_model, nn.Linear(text_model.width, toy.card.dim))
-    dataclasses.replace(toy, encoder=encoder, encoder_folder=place / "encoder").save(place / "model")
-    return place / "model"
-
-
-@pytest.fixture(scope="module")
-def bundles(model, tmp_path_factory):
+def bundles(teacher, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles")
     for size in ("base", "small", "tiny", "nano"):
-        export(model, folder / size, replace(ExportConfig(), size=size, student=STUDENT))
+        export(teacher, folder / size, replace(ExportConfig(), size=size, student=STUDENT))
     return folder
 
 
@@ -74,9 +57,9 @@ def test_every_size_answers(bundles):
         assert main(["verify", str(bundles / size)]) == 0
 
 
-def test_the_command_says_what_a_size_costs(model, tmp_path, capsys):
+def test_the_command_says_what_a_size_costs(teacher, tmp_path, capsys):
     words = ["--set", "student.nano.epochs=1", "--set", "student.nano.width=8"]
-    assert main(["export", "--model", str(model), "--out", str(tmp_path / "nano"), "--size", "nano", *words]) == 0
+    assert main(["export", "--model", str(teacher), "--out", str(tmp_path / "nano"), "--size", "nano", *words]) == 0
     said = capsys.readouterr().out
     assert "NDCG@10 of histories:" in said
     assert "lost against base" in said

@@ -24,7 +24,7 @@ from pocketrec_export.distil.student import shallower
 from pocketrec_export.distil.texts import DomainTexts
 from pocketrec_export.exchange import export_encoder
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.graphs.encoder import Encoder, TextModel
+from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.static import StaticEmbedding
 from pocketrec_export.model import Model
 from pocketrec_export.routes.torch_exporter import export_graph
@@ -34,17 +34,6 @@ from pocketrec_training.train import train
 
 TINY = DistilConfig(held_out=0.2, tiny=ShallowConfig(layers=2, epochs=20, rate=2e-3, batch=8))
 NANO = DistilConfig(held_out=0.2, nano=NanoConfig(width=16, epochs=20, rate=1e-2, batch=8))
-
-
-@pytest.fixture(scope="module")
-def teacher(toy_model, tmp_path_factory):
-    """A model whose four layers all matter."""
-    place = tmp_path_factory.mktemp("teacher")
-    text_model = TextModel.open(SHAPES["bert"].write(place / "encoder", noise=0.2, num_hidden_layers=4))
-    model = Model.load(toy_model)
-    encoder = Encoder(text_model, nn.Linear(text_model.width, model.card.dim))
-    dataclasses.replace(model, encoder=encoder, encoder_folder=place / "encoder").save(place / "model")
-    return place / "model"
 
 
 @pytest.fixture(scope="module")
