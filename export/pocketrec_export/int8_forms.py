@@ -14,7 +14,7 @@ from pocketrec_export.smoothing import smooth
 
 @dataclass(frozen=True, slots=True)
 class Int8Forms:
-    """Makes them, one file at a time."""
+    """Makes them, each in a file of its own; of one operator alone, the next replaces the last."""
 
     full: Graph
     """In float32."""
@@ -63,7 +63,7 @@ class Int8Forms:
 
     def sparing(self, spared: Collection[str]) -> Graph:
         """All operators are int8 but those named, at least one of them."""
-        path = self.full.path.with_suffix(".sparing.onnx")
+        path = self.full.path.with_suffix(f".sparing-{len(spared)}.onnx")
         dynamic_int8(self.source, path, self.tables, [name for name in self.operators if name not in spared])
         return self._graph(path, spared)
 

@@ -117,11 +117,14 @@ class Gate:
             graphs = {**self.variants.full, role: forms.alone(operator)}
             return compare(before, self.answers(graphs, self.variants.indexes.full, part), part, self.bound).loss
 
+        tried: dict[int, _Candidate] = {}
+
         def passes(spared: Sequence[str]) -> bool:
-            return self.candidate(role, forms.sparing(spared)).verdict.passed
+            tried[len(spared)] = self.candidate(role, forms.sparing(spared))
+            return tried[len(spared)].verdict.passed
 
         spared = fewest_spared(scan(forms.operators, loss), passes)
-        return None if spared is None else self.candidate(role, forms.sparing(spared))
+        return None if spared is None else tried[len(spared)]
 
     def _requests_to(self, role: str) -> Probe:
         """The part of the probe that a graph has to do with."""
