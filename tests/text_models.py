@@ -106,9 +106,9 @@ _BERT = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 64,
-    "max_position_embeddings": 80,
+    "max_position_embeddings": 256,
 }
-_ROBERTA = {**_BERT, "max_position_embeddings": 82, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+_ROBERTA = {**_BERT, "max_position_embeddings": 258, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 _LLAMA = {**_BERT, "num_key_value_heads": 2}
 SHAPES = {
     shape.name: shape
@@ -129,7 +129,7 @@ SHAPES = {
         Shape(
             "distilbert",
             transformers.DistilBertConfig,
-            {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 80},
+            {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 256},
             word_pieces,
         ),
         Shape("mpnet", transformers.MPNetConfig, _ROBERTA, mpnet_pieces),
@@ -137,7 +137,7 @@ SHAPES = {
         Shape(
             "gpt2",
             transformers.GPT2Config,
-            {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 80},
+            {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
             lambda: byte_pairs(["<|endoftext|>"]),
             "last",
         ),

@@ -10,7 +10,6 @@ Two kinds, chosen by what a request feeds the graph:
   depend on the others.
 """
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from pocketrec_export.quiet import quiet
 
 _PRODUCTS = ["MatMul", "Attention"]
 _TABLES = ["Gather", "EmbedLayerNormalization"]
@@ -53,10 +54,7 @@ def dynamic_int8(source: Path, target: Path, tables: bool, operators: Sequence[s
     """
     if operators is not None and not operators:
         raise ValueError(f"no operator of {source.name} is to become int8: at least one is needed")
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # the quantiser advises a preprocessing that fused graphs can't take
-    try:
+    with quiet(""):  # the quantiser advises a preprocessing that fused graphs can't take
         quantize_dynamic(
             str(source),
             str(target),
@@ -67,8 +65,6 @@ def dynamic_int8(source: Path, target: Path, tables: bool, operators: Sequence[s
             # Shape inference doesn't know fused operators: untyped tensors are float32.
             extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )
-    finally:
-        root.setLevel(level)
 
 
 def stored_int8(source: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from pocketrec import Recommender
 from pocketrec.cli import main
+from pocketrec.config import load_config
 from pocketrec.manifest import Manifest
 from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
 from pocketrec_export.export import ExportConfig, export
@@ -55,6 +56,21 @@ def test_every_size_answers(bundles):
         recommender = Recommender.load(bundles / size)
         assert len(recommender.recommend(["red-1"], query="blue cup", k=5)) == 5
         assert main(["verify", str(bundles / size)]) == 0
+
+
+@pytest.mark.parametrize("shape", ["mobilebert", "mpnet", "xlm-roberta", "gpt2", "qwen2", "qwen3"])
+def test_every_shape_of_model_exports_at_every_size(shape, model_of_shape, tmp_path):
+    model = model_of_shape(shape)
+    student = replace(STUDENT, tiny=ShallowConfig(layers=1, epochs=1), nano=NanoConfig(width=16, epochs=1))
+    for size in ("base", "small", "tiny", "nano"):  # of two layers, `small` is the model itself
+        out = tmp_path / size
+        # The gate is others' business: it would search for what to spare in encoders that know nothing of the shop.
+        config = load_config(ExportConfig, overrides=["gate.cases=20", "gate.bound=1"])
+        export(model, out, replace(config, size=size, student=student))
+        recommender = Recommender.load(out)
+        assert len(recommender.recommend(["red-1"], query="blue cup", k=5)) == 5
+        assert Manifest.read(out).provenance["size"] == size
+        assert main(["verify", str(out)]) == 0
 
 
 def test_the_command_says_what_a_size_costs(teacher, tmp_path, capsys):

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="base",
         help="of the encoder: as it was trained; at most six layers; three, distilled; a static table, distilled",
     )
-    parser.add_argument("--route", choices=("torch", "optimum"), default="torch", help="exporter of the language model")
+    parser.add_argument(
+        "--route", choices=("torch", "dynamo", "optimum"), default="torch", help="exporter (default: torch)"
+    )
     parser.add_argument(
         "--gate-bound",
         type=float,
@@ -35,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Export and show what the gate said."""
-    if arguments.route == "optimum":
-        require_extra("optimum", ("optimum",), "pocketrec export --route optimum")
+    if arguments.route != "torch":
+        needs = {"optimum": "optimum", "dynamo": "onnxscript"}[arguments.route]
+        require_extra(arguments.route, (needs,), f"pocketrec export --route {arguments.route}")
     from pocketrec_export.export import ExportConfig, export
 
     overrides = [*arguments.set]
@@ -54,6 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Exported {manifest.name}, {manifest.items:,} items, in {seconds:.0f} s -> {arguments.out}")
     for graph in manifest.graphs.values():
         print(f"  {graph.file:<13} {graph.precision}  {manifest.files[graph.file].bytes / 1e6:6.2f} MB  {graph.reason}")
+    fusions = exported.full.encoder.fusions
+    if fusions:
+        print(f"  encoder.onnx  fused: {', '.join(f'{name} {fused}' for name, fused in fusions.items())}")
     for part in ("histories", "queries"):
         if f"base/{part}/loss" in manifest.quality:
             loss, most = (manifest.quality[f"base/{part}/{key}"] for key in ("loss", "loss_upper"))
@@ -70,8 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
             duration_s=round(seconds, 3),
             metrics={
                 **manifest.quality,
-                **{f"{role}/shape_delta_max": value for role, value in exported.differences.items()},
-                **{f"fused/{name}": float(count) for name, count in exported.fusions.items()},
+                **{f"{role}/shape_delta_max": value for role, value in exported.full.differences.items()},
+                **{f"fused/{name}": fused.operators / fused.of for name, fused in fusions.items()},
                 "recall": index.recall,
             },
             notes={role: graph.reason for role, graph in manifest.graphs.items()},

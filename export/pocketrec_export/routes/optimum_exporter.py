@@ -5,7 +5,6 @@ joined behind it, so that both routes end in the same inputs, output and vectors
 """
 
 import tempfile
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from pocketrec_export.graphs.encoder import Encoder
 from pocketrec_export.graphs.unit import unit
+from pocketrec_export.quiet import quiet
 from pocketrec_export.routes.torch_exporter import OPSET, export_graph
 
 ROUTE = f"optimum {version('optimum')}, optimum-onnx {version('optimum-onnx')}, torch {torch.__version__}"
@@ -45,10 +45,7 @@ def export_encoder(encoder: Encoder, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="pocketrec-optimum-") as name:
         work = Path(name)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of the exporter's age, and of constants that `prove_shapes` shows harmless
+        with quiet("optimum"):  # of the exporter's age, and of constants that `prove_shapes` shows harmless
             onnx_export_from_model(
                 encoder.text_model.transformer,
                 work,

@@ -1,12 +1,13 @@
 """The route that needs torch and onnx alone."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
+
+from pocketrec_export.quiet import quiet
 
 OPSET = 17
 """The oldest that has LayerNormalization as one operator; older runtimes read it too."""
@@ -23,8 +24,7 @@ def export_graph(
 ) -> None:
     """Write a module as an ONNX file.
 
-    The TorchScript exporter is named on purpose: with `dynamo=True` the dynamic shapes of BERT-like models still
-    fail to export with some lengths; `prove_shapes` then shows that batch and length are free.
+    This is TorchScript's exporter; `prove_shapes` then shows that batch and length are free.
 
     Args:
         module: In eval mode; takes the example's tensors as keywords, in their order.
@@ -34,8 +34,7 @@ def export_graph(
         path: File to write, weights inside.
     """
     axes = {name: dict(enumerate(names)) for name, names in dynamic.items()}
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # the exporter warns of its own age and of harmless constants
+    with quiet("torch.onnx"), torch.inference_mode():  # it warns of its own age and of harmless constants
         torch.onnx.export(
             module,
             tuple(example.values()),

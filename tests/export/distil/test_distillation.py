@@ -87,7 +87,7 @@ def test_a_static_student_trains_exports_and_runs_like_any_encoder(nano, shop, t
     reading = replace(toy_config.encoder, folder=str(folder))
     train(shop, tmp_path / "model", replace(toy_config, encoder=reading), seed=0)
     exported = export(tmp_path / "model", tmp_path / "bundle", ExportConfig())
-    assert exported.differences["encoder"] < TOLERANCE
+    assert exported.full.differences["encoder"] < TOLERANCE
     model, recommender = Model.load(tmp_path / "model"), Recommender.load(tmp_path / "bundle")
     ids = torch.ones(2, 3, dtype=torch.long)
     axes = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "length"), "vector": ("batch",)}
