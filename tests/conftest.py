@@ -12,16 +12,23 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory):
-    """The prepared toy shop."""
+def shop_folder(tmp_path_factory):
+    """Folder of the prepared toy shop."""
     from toys import write_shop
 
-    from pocketrec_training.dataset import Dataset
     from pocketrec_training.prepare import find_source, prepare
 
     folder = tmp_path_factory.mktemp("shop")
     prepare(find_source(write_shop(folder / "raw")), folder / "dataset")
-    return Dataset.load(folder / "dataset")
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="session")
+def shop(shop_folder):
+    """The prepared toy shop."""
+    from pocketrec_training.dataset import Dataset
+
+    return Dataset.load(shop_folder)
 
 
 @pytest.fixture(scope="session")

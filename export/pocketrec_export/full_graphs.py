@@ -38,8 +38,9 @@ class FullGraphs:
             ModelError: A graph differs from its module on some shape.
         """
         made = MadeInputs(model, np.random.default_rng(0))
-        plain = _written(route, model.encoder, made.tokens(2, 7), "vector", work / "encoder.plain.onnx")
-        path = work / "encoder.onnx"
+        path, unfused = work / "encoder.onnx", work / "unfused"
+        unfused.mkdir()
+        plain = _written(route, model.encoder, made.tokens(2, 7), "vector", unfused / path.name)
         longest = (1, model.card.max_tokens)
         encoder = fuse_and_prove(plain.path, path, model.encoder, made.tokens, (*GRID, longest))
         user = _written(route, model.user, made.history(2, 7), "user", work / "user.onnx")

@@ -100,7 +100,7 @@ def fuse_encoder(source: Path, target: Path, config: PretrainedConfig) -> None:
     options.enable_rotary_embeddings = False
     heads = getattr(config, "num_attention_heads", 0)  # a static encoder has none
     try:
-        with quiet("onnxruntime.transformers"):
+        with quiet(""):  # its parts log under names of their own
             optimize_model(
                 str(source),
                 model_type=family,

@@ -73,6 +73,7 @@ COMMANDS = {
     "bench": _Entry(
         "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)
     ),
+    "sizes": _Entry("pocketrec_bench.commands.sizes", "say what each size of bundle costs", "training", _TRAINING),
     "recommend": _Entry("pocketrec.commands.recommend", "print recommendations from a bundle"),
     "inspect": _Entry("pocketrec.commands.inspect", "show what a bundle holds"),
     "diff": _Entry("pocketrec.commands.diff", "say what another bundle does differently"),

@@ -1,0 +1,81 @@
+"""`pocketrec sizes`: every size of an experiment's models exported, measured and timed."""
+
+import shutil
+
+import pytest
+from msgspec.structs import replace
+
+from pocketrec.cli import main
+from pocketrec.config import load_config
+from pocketrec.manifest import Manifest
+from pocketrec.results import Result
+from pocketrec_bench import sizes
+from pocketrec_bench.sizes import SIZES
+from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
+from pocketrec_export.export import ExportConfig
+from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.evaluation import evaluate
+from pocketrec_training.train import train
+
+STUDENT = DistilConfig(
+    held_out=0.2,
+    prune_vocabulary=True,
+    tiny=ShallowConfig(layers=1, epochs=1),
+    nano=NanoConfig(width=16, epochs=1),
+)
+
+
+@pytest.fixture(scope="module")
+def experiment(shop_folder, toy_config, toy_encoder, tmp_path_factory):
+    """What `pocketrec experiment` leaves, as far as sizes are concerned."""
+    from text_models import SHAPES
+
+    folder = tmp_path_factory.mktemp("shop-experiment")
+    shutil.copytree(shop_folder, folder / "dataset")
+    text_model = SHAPES["bert"].write(folder / "encoder")
+    shop, encoder = Dataset.load(folder / "dataset"), replace(toy_config.encoder, folder=str(text_model))
+    for stem, split in (("seed", "leave-last-out"), ("cold", "cold-items")):
+        train(shop, folder / f"{stem}-0" / "model", replace(toy_config, encoder=encoder, split=split))
+    return folder
+
+
+@pytest.fixture
+def measured(experiment, monkeypatch, tmp_path, capsys):
+    # The gate's search for what to spare, in encoders that know nothing, would take minutes.
+    quick = load_config(ExportConfig, overrides=["gate.cases=20", "gate.bound=1"])
+    monkeypatch.setattr(sizes, "ExportConfig", lambda size: replace(quick, size=size, student=STUDENT))
+    assert main(["sizes", str(experiment), "--calls", "10", "--json", str(tmp_path / "export.json")]) == 0
+    return Result.read(tmp_path / "export.json"), capsys.readouterr().out
+
+
+def test_each_size_is_measured_against_the_model_and_timed(experiment, measured):
+    result, said = measured
+    for size in SIZES:
+        manifests = [Manifest.read(experiment / "sizes" / stem / size) for stem in ("seed", "cold")]
+        assert {manifest.provenance["size"] for manifest in manifests} == {size}
+        held = [sum(each.files[name].bytes for name in ("encoder.onnx", "tokenizer.json")) for each in manifests]
+        assert result.metrics[f"{size}/encoder_mb"] == pytest.approx(max(held) / 1e6, abs=1e-3)
+        assert result.metrics[f"{size}/encode_p50_ms"] > 0
+        assert f"{size} " in said
+        for stem, key, share in (("seed", "ndcg@10", "ndcg_share"), ("cold", "cold/ndcg@10", "cold_ndcg_share")):
+            folder = experiment / f"{stem}-0" / "model"
+            model = evaluate(experiment / "dataset", folder, None).metrics[key]
+            shipped = evaluate(experiment / "dataset", None, experiment / "sizes" / stem / size).metrics[key]
+            assert result.metrics[f"{size}/{share}"] == pytest.approx(shipped / model, abs=1e-3)
+            assert result.metrics[f"{experiment.name}/{size}/{share}"] == result.metrics[f"{size}/{share}"]
+    assert result.metrics["base/encoder_mb"] > result.metrics["nano/encoder_mb"]
+    assert result.metrics["small/speedup_over_sentence_transformers"] > 1  # of two layers, beside MiniLM's six
+    assert result.metrics["scorer_p50_ms"] > 0
+    assert result.metrics["tower_p50_ms"] > 0
+    assert result.metrics["batch_delta_max"] <= 1e-5
+
+
+def test_what_is_there_is_not_done_again(experiment, measured):
+    before = {path: path.stat().st_mtime_ns for path in (experiment / "sizes").rglob("*") if path.is_file()}
+    assert main(["sizes", str(experiment), "--calls", "2"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (experiment / "sizes").rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_without_models_is_one_clear_error(tmp_path, capsys):
+    assert main(["sizes", str(tmp_path)]) == 1
+    assert "holds no seed-N/model" in capsys.readouterr().err
