@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from fakes import neighbours_of, random_vectors, ring
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from pocketrec.features import FEATURES, KINDS
 from pocketrec.index import VectorIndex
 from pocketrec_export.graphs.scorer import ScorerConfig
-from pocketrec_training.candidate_lists import Cases, Retriever
+from pocketrec_training.candidate_lists import Cases, Lists, Retriever
 from pocketrec_training.scorer_training import ScorerTrainingConfig, train_scorer
 
 ITEMS, USERS = 60, 120
@@ -133,6 +136,50 @@ def test_a_source_that_ranks_better_than_what_was_learnt_is_trusted_alone():
     (trusted,) = trained.scorer.features.linear.weight[0].nonzero()[:, 0]
     assert FEATURES[trusted] == "neighbours"
     assert not trained.scorer.out.weight.any()
+
+
+def test_a_source_that_says_nothing_is_never_trusted():
+    """All its candidates are equal; the target isn't ahead of them for that."""
+    vectors, histories = users(1)
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories]
+    told = np.stack([VECTORS[target[0]] for target in targets]) + 0.5 * vectors  # the tower knows a little
+    cases = Cases((told / np.linalg.norm(told, axis=1, keepdims=True)).astype(np.float32), histories, targets)
+    wild = ScorerTrainingConfig(batch=32, epochs=2, rate=100.0)
+    trained = train_scorer([(retriever(SILENT, SILENT), cases)], ScorerConfig(), wild, seed=0)
+    (trusted,) = trained.scorer.features.linear.weight[0].nonzero()[:, 0]
+    assert FEATURES[trusted] == "tower"
+
+
+@given(
+    scores=arrays(np.float32, (3, 14), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
+    sizes=st.tuples(*[st.integers(1, 14)] * 3),
+    data=st.data(),
+)
+def test_what_a_ranking_is_worth_is_the_mean_over_orders_of_equals(scores, sizes, data):
+    targets = [data.draw(st.integers(0, size - 1)) for size in sizes]
+    lists = lists_of(np.arange(14)[None] < np.array(sizes)[:, None], targets)
+    found = lists.gains_of(torch.from_numpy(scores), torch.arange(3))
+    for line, size, target, gain in zip(scores, sizes, targets, found.tolist(), strict=True):
+        own, rest = line[target], np.delete(line[:size], target)
+        ahead, equal = int((rest > own).sum()), int((rest == own).sum())
+        places = range(ahead, ahead + equal + 1)  # each as likely
+        assert gain == pytest.approx(
+            np.mean([1 / np.log2(place + 2) if place < 10 else 0 for place in places]), abs=1e-6
+        )
+
+
+def lists_of(real, targets):
+    empty = torch.zeros(len(targets), dtype=torch.long)
+    return Lists(
+        vectors=torch.zeros(1, 4),
+        users=torch.zeros(len(targets), 4),
+        rows=torch.zeros(real.shape, dtype=torch.long),
+        features=torch.zeros(*real.shape, len(FEATURES)),
+        real=torch.from_numpy(real),
+        target=torch.tensor(targets),
+        group=empty,
+        case=empty,
+    )
 
 
 def test_with_too_few_users_the_tower_decides():

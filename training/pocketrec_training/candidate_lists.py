@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -145,7 +146,14 @@ class Lists:
         return len(self.users)
 
     def gains_of(self, scores: Tensor, chosen: Tensor) -> Tensor:
-        """NDCG@10 of each of the chosen lists, ranked by scores [chosen, candidates]: float [chosen]."""
-        scores = scores.masked_fill(~self.real[chosen], -torch.inf)
-        better = (scores > scores.gather(1, self.target[chosen][:, None])).sum(dim=1)
-        return torch.where(better < 10, 1 / torch.log2(better + 2), 0.0)
+        """NDCG@10 of each of the chosen lists, ranked by scores [chosen, candidates]: float [chosen].
+
+        Of candidates whose scores are equal any may come first, so what counts is the mean over their orders: a source
+        that gives all the same score knows nothing.
+        """
+        real, own = self.real[chosen], scores.gather(1, self.target[chosen][:, None])
+        better = ((scores > own) & real).sum(dim=1)
+        equal = ((scores == own) & real).sum(dim=1)  # the target itself among them
+        discounts = torch.where(torch.arange(real.shape[1]) < 10, 1 / torch.log2(torch.arange(real.shape[1]) + 2), 0.0)
+        worth = F.pad(discounts.cumsum(0), (1, 0))
+        return (worth[better + equal] - worth[better]) / equal
