@@ -21,7 +21,7 @@ CANDIDATES = 100
 """That the scorer is timed with."""
 PEER = "sentence-transformers"
 """all-MiniLM-L6-v2 on torch, timed beside the sizes where that library is installed."""
-_WARM_UP = 20
+WARM_UP = 20
 
 
 def time_sizes(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, float]:
@@ -51,7 +51,7 @@ def time_sizes(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, 
 def time_sizes_here(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, float]:
     """The same in this process."""
     opened = {size: Bundle.open(path, threads=1) for size, path in bundles.items()}
-    base, count = opened["base"], calls + _WARM_UP
+    base, count = opened["base"], calls + WARM_UP
     texts, random = Workload.of(base, 0, count, seed).texts, np.random.default_rng(seed)
     history, dim = base.manifest.history, base.manifest.dim
     chosen = [
@@ -82,19 +82,24 @@ def time_sizes_here(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[
 
         torch.set_num_threads(1)
         ways[f"{PEER}/encode_p50_ms"] = reads(SentenceTransformer(str(default_encoder()), device="cpu").encode)
-    return _medians(ways, count)
+    return medians(ways, count)
 
 
-def _medians(ways: Mapping[str, Callable[[int], object]], count: int) -> dict[str, float]:
-    """Of each way over all places but the first, which warm up."""
+def medians(ways: Mapping[str, Callable[[int], object]], count: int) -> dict[str, float]:
+    """Milliseconds of each way, taken in turns: the median over all places but the first, which warm up.
+
+    Args:
+        ways: By name, what is done at a place.
+        count: Places, more than `WARM_UP`.
+    """
     times = np.empty((count, len(ways)))
     for place in range(count):
         for column, way in enumerate(ways.values()):
             begun = perf_counter()
             way(place)
             times[place, column] = perf_counter() - begun
-    medians = np.median(times[_WARM_UP:], axis=0) * 1e3
-    return {name: round(float(median), 4) for name, median in zip(ways, medians, strict=True)}
+    found = np.median(times[WARM_UP:], axis=0) * 1e3
+    return {name: round(float(median), 4) for name, median in zip(ways, found, strict=True)}
 
 
 if __name__ == "__main__":

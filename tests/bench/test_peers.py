@@ -1,7 +1,6 @@
 """The peer learns from what models learn from, for as long as it is given, and is ranked by what it says."""
 
 import importlib.util
-import sys
 import time
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers import TrainerControl
 
-from pocketrec.results import Result
 from pocketrec_export.exchange.writing import write_text_model
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_training.evaluate.splits import make_split
@@ -81,18 +79,3 @@ def test_validation_cases_choose_how_many_items_have_a_say(peer, model):
     ranker, said = peer.best_ranker(model, make_split(dataset_of(histories, 12), "leave-last-out"), texts, "item")
     assert ranker.newest == 1
     assert said.startswith("mean vector of the 1 newest items (validation NDCG@10 ")
-
-
-def test_encoders_are_timed_in_turns_and_the_ratio_is_that_of_medians(toy_bundle, model, tmp_path, monkeypatch, capsys):
-    speed = script("sentence_transformers_encoding")
-    monkeypatch.setattr(speed, "SentenceTransformer", lambda *_, **__: model)
-    result = tmp_path / "speed.json"
-    monkeypatch.setattr(sys, "argv", ["speed", str(toy_bundle), "--texts", "20", "--json", str(result)])
-    speed.main()
-    assert "ratio" in capsys.readouterr().out
-    metrics = Result.read(result).metrics
-    ours, theirs = (metrics[f"{name}/encode_p50_ms"] for name in ("pocketrec", "sentence-transformers"))
-    assert metrics["speedup"] == pytest.approx(theirs / ours)
-    slow = speed.timed({"slow": lambda _: time.sleep(2e-3), "fast": lambda _: None}, TEXTS * 10)
-    assert min(slow["slow"]) > 2 > max(slow["fast"])
-    assert len(slow["slow"]) == len(slow["fast"]) == 50 - speed.WARM_UP

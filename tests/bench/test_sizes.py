@@ -1,6 +1,7 @@
 """`pocketrec sizes`: every size of an experiment's models exported, measured and timed."""
 
 import shutil
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from pocketrec.config import load_config
 from pocketrec.manifest import Manifest
 from pocketrec.results import Result
 from pocketrec_bench import sizes
+from pocketrec_bench.size_latency import WARM_UP, medians
 from pocketrec_bench.sizes import SIZES
 from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
 from pocketrec_export.export import ExportConfig
@@ -64,7 +66,9 @@ def test_each_size_is_measured_against_the_model_and_timed(experiment, measured)
             assert result.metrics[f"{size}/{share}"] == pytest.approx(shipped / model, abs=1e-3)
             assert result.metrics[f"{experiment.name}/{size}/{share}"] == result.metrics[f"{size}/{share}"]
     assert result.metrics["base/encoder_mb"] > result.metrics["nano/encoder_mb"]
-    assert result.metrics["small/speedup_over_sentence_transformers"] > 1  # of two layers, beside MiniLM's six
+    ratio = result.metrics["sentence-transformers/encode_p50_ms"] / result.metrics["small/encode_p50_ms"]
+    assert result.metrics["small/speedup_over_sentence_transformers"] == pytest.approx(ratio, abs=0.01)
+    assert ratio > 1  # of two layers, beside MiniLM's six
     assert result.metrics["scorer_p50_ms"] > 0
     assert result.metrics["tower_p50_ms"] > 0
     assert result.metrics["batch_delta_max"] <= 1e-5
@@ -79,3 +83,19 @@ def test_what_is_there_is_not_done_again(experiment, measured):
 def test_a_folder_without_models_is_one_clear_error(tmp_path, capsys):
     assert main(["sizes", str(tmp_path)]) == 1
     assert "holds no seed-N/model" in capsys.readouterr().err
+
+
+def test_ways_take_turns_and_the_first_places_warm_up():
+    order = []
+
+    def way(name, seconds):
+        def at(place):
+            order.append((place, name))
+            time.sleep(seconds if place >= WARM_UP else 0.05)
+
+        return at
+
+    found = medians({"slow": way("slow", 4e-3), "fast": way("fast", 0)}, WARM_UP + 9)
+    assert order == [(place, name) for place in range(WARM_UP + 9) for name in ("slow", "fast")]
+    assert 4 <= found["slow"] < 50
+    assert found["fast"] < 4
