@@ -158,6 +158,11 @@ BAD = [
     ("bench --bundle {bundle} --calls 0", 1, "calls=0"),
     ("bench --bundle {bundle} --threads 0", 1, "threads=0"),
     ("bench --bundle {bundle} --calls many", 2, "many"),
+    # sizes
+    ("sizes", 2, "FOLDER"),
+    ("sizes {nothing}", 1, "holds no seed-N/model"),
+    ("sizes {nothing} --calls 0", 1, "calls=0"),
+    ("sizes {nothing} --calls many", 2, "many"),
     # recommend
     ("recommend --history red-1", 2, "--bundle"),
     ("recommend --bundle {nothing}", 1, "nothing"),

@@ -83,8 +83,11 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
         histories, of cold items, of queries; the worst of all experiments, each one's own under its name.
 
     Raises:
+        ValueError: `calls` is less than 1.
         DataError: A folder holds no model, or was exported from other data.
     """
+    if calls < 1:
+        raise ValueError(f"calls={calls} must be at least 1")
     begun = time.perf_counter()
     trained = [model for folder in folders for model in Trained.of(folder)]
     shares: dict[str, list[float]] = {}
