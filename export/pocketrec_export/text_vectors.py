@@ -1,7 +1,6 @@
 """Vectors of texts from the frozen language model, cached on disk by content."""
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,19 +13,12 @@ from pocketrec.digest import file_digest, text_digest
 from pocketrec.errors import ModelError
 from pocketrec.progress import progress
 from pocketrec.staging import write_whole
+from pocketrec_export.cache import cache_folder
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.tokenizer import read_tokenizer
 
 BATCH = 32
-
-
-def cache_folder() -> Path:
-    """Where vectors are kept between runs: POCKETREC_CACHE, else the user's cache folder."""
-    named = os.environ.get("POCKETREC_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocketrec"
 
 
 def text_vectors(

