@@ -101,6 +101,26 @@ def test_cold_figures_are_those_of_models_that_never_met_the_items(done):
     assert "broken/cold/over/base/p" in result.metrics
 
 
+def test_a_tower_is_tested_by_itself_where_it_isnt_the_bases(done):
+    _, work, result = done
+    towers = {
+        name: CaseFile.load(work / name / "seed-0" / "evaluate.cases.npz").values["tower/ndcg@10"]
+        for name in ("base", "broken", "without residual", "without neighbours")  # "frozen" is the base
+    }
+    others = {name for name, values in towers.items() if not np.array_equal(values, towers["base"])}
+    assert "broken" in others
+    assert "without neighbours" not in others
+    lead = result.metrics["broken/tower/over/base/ndcg@10"]
+    assert lead == pytest.approx(towers["broken"].mean() - towers["base"].mean())
+    alone = permutation_test(towers["broken"], towers["base"])
+    assert result.metrics["broken/tower/over/base/p"] == pytest.approx(len(others) * alone)
+    assert {key.split("/")[0] for key in result.metrics if "/tower/over/" in key} == others
+    header, *lines = ablation_rows(result)
+    place = header.index("tower/ndcg@10")
+    assert {line[0] for line in lines if line[place + 1]} == others
+    assert all(line[place] for line in lines)
+
+
 def test_baselines_stand_beside_the_base_alone(done):
     _, work, result = done
     base, broken = (Result.read(work / name / "seed-0" / "evaluate.json") for name in ("base", "broken"))
@@ -182,7 +202,8 @@ def test_the_command_shows_every_variant_and_writes_the_result(done, shop_file, 
     assert main([str(word) for word in words]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert [line[:16].rstrip() for line in shown[1:5]] == ["base", "frozen", "broken", "without residual"]
-    assert len(shown[3].split()) == len(shown[1].split()) + 8  # difference, interval, effect, p; difference, p
+    more = 4 + 2 + 2 + 2  # difference, its interval, effect, p; of tower and cold items difference, p
+    assert len(shown[3].split()) == len(shown[1].split()) + more
     written = Result.read(tmp_path / "result.json")
     assert (written.name, written.command) == ("ablation-quick", "pocketrec ablate quick")
     assert (written.metrics, written.intervals) == (result.metrics, result.intervals)

@@ -1,16 +1,20 @@
 """What an ablation found, as a result and as a table: each variant beside the base."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pocketrec.rankings import Interval
 from pocketrec.results import Machine, Result, installed_versions
 from pocketrec_training.ablation import BASE, Ablation, Reached
-from pocketrec_training.evaluate.leads import find_leads
+from pocketrec_training.evaluate.leads import Lead, find_leads
 from pocketrec_training.evaluate.seeds import interval_over_seeds
 from pocketrec_training.evaluate.table import Rows
 from pocketrec_training.experiment import with_cold
 
 _KEY = "ndcg@10"
+_TOWER = "tower"
 _KEPT = (_KEY, "recall@10", "train_s")
 _FACTS = ("dataset", "dataset digest", "split", "items", "cases")
 
@@ -18,8 +22,9 @@ _FACTS = ("dataset", "dataset digest", "split", "items", "cases")
 def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Result:
     """Figures of each variant under `VARIANT/`, and how far it is ahead of the base under `VARIANT/over/base/`.
 
-    Those on cold items stand under `VARIANT/cold/` and `VARIANT/cold/over/base/`. A variant with the very settings of
-    one before it has that one's figures and isn't tested.
+    Those on cold items stand under `VARIANT/cold/` and `VARIANT/cold/over/base/`, those of the user tower by itself,
+    where it isn't the base's, under `VARIANT/tower/` and `VARIANT/tower/over/base/`: neighbours may hide what a loss is
+    worth. A variant with the very settings of one before it has that one's figures and isn't tested.
 
     Args:
         ablation: What was trained.
@@ -35,10 +40,14 @@ def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Resul
         asked = {name: found[part] for name, found in parts.items() if part in found}
         by_seed = {name: runs.values(_KEY, part) for name, runs in asked.items()}
         intervals |= {f"{name}/{prefix}{_KEY}": interval_over_seeds(values) for name, values in by_seed.items()}
-        pairs = [pair for pair in tested if pair[0] in asked]
-        for lead in find_leads(pairs, {name: values.mean(axis=1) for name, values in by_seed.items()}):
+        for lead in _leads(tested, by_seed):
             metrics |= lead.metrics(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
             intervals |= lead.intervals(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
+    towers = {name: found.main.values(_KEY, ranker=_TOWER) for name, found in reached.items()}
+    others = [pair for pair in tested if not np.array_equal(towers[pair[0]], towers[BASE])]
+    for lead in _leads(others, towers):
+        metrics |= lead.metrics(f"{lead.ahead}/{_TOWER}/over/{BASE}", _KEY)
+        intervals |= lead.intervals(f"{lead.ahead}/{_TOWER}/over/{BASE}", _KEY)
     runs = [run for name in (BASE, *(name for name, _ in tested)) for run in reached[name].by_slice().values()]
     return Result(
         name=f"ablation-{ablation.name}",
@@ -54,18 +63,25 @@ def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Resul
     )
 
 
+def _leads(pairs: Sequence[tuple[str, str]], by_seed: Mapping[str, NDArray[np.float64]]) -> list[Lead]:
+    """How far the first of each pair is ahead of the second, if both were measured."""
+    asked = [pair for pair in pairs if pair[0] in by_seed]
+    return find_leads(asked, {name: values.mean(axis=1) for name, values in by_seed.items()})
+
+
 def ablation_rows(result: Result) -> Rows:
-    """Every variant: NDCG@10, its difference from the base, the same on cold items, and what training took."""
+    """Every variant: NDCG@10, its difference from the base; of its tower and on cold items alike; time of training."""
     names = [key.removesuffix("/train_s") for key in result.metrics if key.endswith("/train_s")]
     cold = "cold" in result.notes
     header = ["", _KEY, "95 % interval", "difference", "95 % interval", "effect", "p"]
-    lines = [[*header, *([f"cold/{_KEY}", "difference", "p"] if cold else []), "train s"]]
+    parts = [_TOWER, *(["cold"] if cold else [])]
+    lines = [[*header, *(word for part in parts for word in (f"{part}/{_KEY}", "difference", "p")), "train s"]]
     for name in names:
         line = [name, f"{result.metrics[f'{name}/{_KEY}']:.4f}", _interval(result, f"{name}/{_KEY}")]
         line += _lead(result, f"{name}/over/{BASE}")
-        if cold:
-            difference, _, _, p = _lead(result, f"{name}/cold/over/{BASE}")
-            reached = result.metrics.get(f"{name}/cold/{_KEY}")
+        for part in parts:
+            difference, _, _, p = _lead(result, f"{name}/{part}/over/{BASE}")
+            reached = result.metrics.get(f"{name}/{part}/{_KEY}")
             line += ["" if reached is None else f"{reached:.4f}", difference, p]
         lines.append([*line, f"{result.metrics[f'{name}/train_s']:.0f}"])
     return lines

@@ -65,9 +65,15 @@ class Runs:
         """95 % over users and seeds, of the subject on each slice too; see `interval_over_seeds`."""
         return dict(self._intervals())
 
-    def values(self, key: str, part: str = "") -> NDArray[np.float64]:
-        """The subject's value of each case with each seed, [cases, seeds]; of all cases, or of the slice `part`."""
-        values = self._seeds(f"{self.results[0].notes['subject']}/{key}")
+    def values(self, key: str, part: str = "", ranker: str | None = None) -> NDArray[np.float64]:
+        """A value of each case with each seed, [cases, seeds].
+
+        Args:
+            key: Figure, such as `ndcg@10`.
+            part: Slice of the cases; all by default.
+            ranker: Whose it is; the subject's by default.
+        """
+        values = self._seeds(f"{ranker or self.results[0].notes['subject']}/{key}")
         return values[self.cases[0].slices[part]] if part else values
 
     def leads(self) -> list[Lead]:
