@@ -31,5 +31,5 @@ def model_of_shape(toy_model, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def teacher(model_of_shape):
-    """Folder of a model whose encoder has four layers."""
-    return model_of_shape("bert", num_hidden_layers=4)
+    """Folder of a model whose encoder has four layers and no more positions than texts need."""
+    return model_of_shape("bert", num_hidden_layers=4, max_position_embeddings=80)
