@@ -62,13 +62,28 @@ def measure(bundle: Path, calls: int, text_calls: int, threads: int = 1, seed: i
     Raises:
         BundleError: The measuring process failed; the message is its last word.
     """
-    request = json.dumps([str(bundle), calls, text_calls, threads, seed])
-    words = [sys.executable, "-m", "pocketrec_bench.latency", request]
+    request = [str(bundle), calls, text_calls, threads, seed]
+    return msgspec.json.decode(measured_apart("pocketrec_bench.latency", request, threads, str(bundle)), type=Timings)
+
+
+def measured_apart(module: str, request: Sequence[object], threads: int, what: str) -> bytes:
+    """What a module says that runs in a process of its own.
+
+    Args:
+        module: Takes the request as its one argument, and writes JSON.
+        request: As JSON.
+        threads: For all native code.
+        what: Is measured, for the message.
+
+    Raises:
+        BundleError: The process failed; the message is its last word.
+    """
+    words = [sys.executable, "-m", module, json.dumps(request)]
     done = subprocess.run(words, env=environment(threads), capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise BundleError(f"measuring {bundle} ended with status {done.returncode}: {lines[-1]}")
-    return msgspec.json.decode(done.stdout, type=Timings)
+        raise BundleError(f"measuring {what} ended with status {done.returncode}: {lines[-1]}")
+    return done.stdout
 
 
 def environment(threads: int) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """How fast each size reads a text, one thread, in turns, so that what else the machine does falls on all alike."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -11,10 +10,9 @@ from time import perf_counter
 import msgspec
 import numpy as np
 
-from pocketrec import BundleError
 from pocketrec.bundle import Bundle
 from pocketrec.features import FEATURES
-from pocketrec_bench.latency import environment
+from pocketrec_bench.latency import measured_apart
 from pocketrec_bench.workload import Workload
 
 CANDIDATES = 100
@@ -39,13 +37,10 @@ def time_sizes(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, 
     Raises:
         BundleError: The measuring process failed; the message is its last word.
     """
-    request = json.dumps([{size: str(path) for size, path in bundles.items()}, calls, seed])
-    words = [sys.executable, "-m", "pocketrec_bench.size_latency", request]
-    done = subprocess.run(words, env=environment(1), capture_output=True, check=False)
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise BundleError(f"measuring sizes ended with status {done.returncode}: {lines[-1]}")
-    return msgspec.json.decode(done.stdout, type=dict[str, float])
+    request = [{size: str(path) for size, path in bundles.items()}, calls, seed]
+    return msgspec.json.decode(
+        measured_apart("pocketrec_bench.size_latency", request, 1, str(bundles["base"])), type=dict[str, float]
+    )
 
 
 def time_sizes_here(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, float]:

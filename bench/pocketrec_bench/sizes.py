@@ -80,7 +80,8 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
 
     Returns:
         For each size its encoder's megabytes, the milliseconds of a text, and shares of the float32 model's NDCG@10: of
-        histories, of cold items, of queries; the worst of all experiments, each one's own under its name.
+        histories, of cold items, of queries; the worst of all experiments, each one's own under its name. Where that
+        model finds nothing, there is no share.
 
     Raises:
         ValueError: `calls` is less than 1.
@@ -98,14 +99,15 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
             cold = "cold/" in model.figure
             whole = model.measured(None)
             for size in SIZES:
-                figures = {f"{'cold_' * cold}ndcg_share": model.measured(size) / whole}
                 quality = Manifest.read(model.bundle(size)).quality
                 company = max(company, quality["batch_delta_max"])
+                figures = {f"{'cold_' * cold}ndcg_share": (model.measured(size), whole)}
                 if not cold:
                     figures["query_ndcg_share"] = _of_queries(quality)
-                for name, share in figures.items():
-                    metrics[f"{model.name}/{size}/{name}"] = round(share, 4)
-                    shares.setdefault(f"{size}/{name}", []).append(share)
+                for name, (reached, full) in figures.items():
+                    if full > 0:  # a model that finds nothing has nothing to keep a share of
+                        metrics[f"{model.name}/{size}/{name}"] = round(reached / full, 4)
+                        shares.setdefault(f"{size}/{name}", []).append(reached / full)
                 shown.advance()
     first: dict[str, Path] = {size: trained[0].bundle(size) for size in SIZES}
     times = time_sizes(first, calls, seed)
@@ -134,9 +136,9 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
     )
 
 
-def _of_queries(quality: Mapping[str, float]) -> float:
-    base = quality.get("base/queries/ndcg@10", quality["queries/ndcg@10/fp32"])
-    return quality["queries/ndcg@10/int8"] / base
+def _of_queries(quality: Mapping[str, float]) -> tuple[float, float]:
+    """NDCG@10 of what ships, and of the model's own encoder in float32."""
+    return quality["queries/ndcg@10/int8"], quality.get("base/queries/ndcg@10", quality["queries/ndcg@10/fp32"])
 
 
 def _encoder_mb(bundles: Sequence[Path]) -> float:

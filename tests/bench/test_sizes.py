@@ -80,6 +80,19 @@ def test_what_is_there_is_not_done_again(experiment, measured):
     assert {path: path.stat().st_mtime_ns for path in (experiment / "sizes").rglob("*") if path.is_file()} == before
 
 
+def test_of_a_model_that_finds_nothing_there_is_no_share(experiment, measured, capsys):
+    kept = experiment / "sizes" / "cold" / "model.json"
+    whole = Result.read(kept)
+    replace(whole, metrics={**whole.metrics, "cold/ndcg@10": 0.0}).write(kept)
+    try:
+        result = sizes.measure_sizes([experiment], calls=2)
+        assert main(["sizes", str(experiment), "--calls", "2"]) == 0
+    finally:
+        whole.write(kept)
+    assert not [key for key in result.metrics if "cold_ndcg_share" in key]
+    assert "base/ndcg_share" in result.metrics
+
+
 def test_a_folder_without_models_is_one_clear_error(tmp_path, capsys):
     assert main(["sizes", str(tmp_path)]) == 1
     assert "holds no seed-N/model" in capsys.readouterr().err
