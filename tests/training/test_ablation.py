@@ -268,5 +268,4 @@ def test_names_are_such_that_every_file_system_takes_them():
 def test_every_variant_of_the_files_that_come_along_is_one_that_can_be_trained(path):
     config = load_config(AblationConfig, path)
     ablation = Ablation.of(path.stem, config, CONFIGS / f"{config.experiment}.toml")
-    assert len(ablation.variants) > 3
     assert all(ablation.twin(name) == name for name in ablation.variants)
