@@ -187,6 +187,11 @@ BAD = [
     ("diff {bundle} {nothing}", 1, "manifest.json"),
     ("diff {altered} {bundle}", 1, "vectors.npy"),
     ("diff {bundle} {model}", 1, "manifest.json"),
+    # upgrade
+    ("upgrade", 2, "BUNDLE"),
+    ("upgrade {bundle}", 2, "--out"),
+    ("upgrade {nothing} --out {new}", 1, "manifest.json"),
+    ("upgrade {bundle} --out {new}", 1, "nothing to upgrade"),
     # verify
     ("verify", 2, "BUNDLE"),
     ("verify {nothing}", 1, "manifest.json"),

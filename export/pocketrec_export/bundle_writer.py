@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +44,42 @@ class Index:
     vectors: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Neighbours and followers in one precision, and why in this one."""
+
+    neighbours: Neighbours
+    followers: Neighbours
+    reason: str
+
+    @classmethod
+    def full(cls, model: Model) -> "Tables":
+        """As they were fitted."""
+        return cls(model.neighbours.narrowed(), model.followers.narrowed(), "float32")
+
+    def quantised(self) -> "Tables":
+        """In int8."""
+        return Tables(self.neighbours.quantised(), self.followers.quantised(), "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of all that quantisation changes."""
+
+    graphs: Mapping[str, Graph]
+    """By role."""
+    index: Index
+    tables: Tables
+
+    def with_graph(self, role: str, graph: Graph, index: Index | None = None) -> "Form":
+        """Another graph in that role; of the encoder with the index that it leads to."""
+        return replace(self, graphs={**self.graphs, role: graph}, index=index or self.index)
+
+
 def write_bundle(
     folder: Path,
     model: Model,
-    graphs: Mapping[str, Graph],
-    index: Index,
+    form: Form,
     quality: dict[str, float],
     provenance: dict[str, str],
     newcomer_scales: tuple[float, float],
@@ -58,23 +89,23 @@ def write_bundle(
 
     Args:
         folder: Empty; `pocketrec.staging.staged_folder` gives one that can't be met half full.
-        model: Source of catalogue, tokenizer, popularity, neighbours and followers.
-        graphs: By role.
-        index: With the item vectors.
+        model: Source of catalogue, tokenizer and popularity.
+        form: Graphs, index with the item vectors, neighbours and followers.
         quality: Figures of the gate.
         provenance: Where it comes from.
         newcomer_scales: What likeness is worth as a vote for an item added later, by neighbours and by followers.
         proof: To carry along, if any.
     """
-    for role, graph in graphs.items():
+    tables, index = form.tables, form.index
+    for role, graph in form.graphs.items():
         shutil.copyfile(graph.path, folder / f"{role}.onnx")
     shutil.copyfile(model.encoder_folder / "tokenizer.json", folder / "tokenizer.json")
     shutil.copyfile(index.path, folder / "index.hnsw")
     write_catalogue(folder / "items.sqlite", model.items)
     np.save(folder / "vectors.npy", index.vectors)
     np.save(folder / "popularity.npy", model.popularity)
-    model.neighbours.save(folder / "neighbours")
-    model.followers.save(folder / "followers")
+    tables.neighbours.save(folder / "neighbours")
+    tables.followers.save(folder / "followers")
     if proof is not None:
         proof.save(folder / PROOF)
     card = model.card
@@ -92,12 +123,12 @@ def write_bundle(
             template=card.template,
             template_digest=card.template.digest,
         ),
-        graphs={role: graph.facts for role, graph in graphs.items()},
+        graphs={role: graph.facts for role, graph in form.graphs.items()},
         scorer=card.scorer.kind,
         features=FEATURES,
         index=index.facts,
-        neighbours=_facts(model.neighbours, newcomer_scales[0]),
-        followers=_facts(model.followers, newcomer_scales[1]),
+        neighbours=_facts(tables.neighbours, newcomer_scales[0], tables.reason),
+        followers=_facts(tables.followers, newcomer_scales[1], tables.reason),
         quality=quality,
         provenance=provenance,
         files=describe_files(folder),
@@ -106,5 +137,11 @@ def write_bundle(
     return manifest
 
 
-def _facts(table: Neighbours, newcomer_scale: float) -> NeighbourFacts:
-    return NeighbourFacts(per_item=table.per_item, decay=table.decay, newcomer_scale=newcomer_scale)
+def _facts(table: Neighbours, newcomer_scale: float, reason: str) -> NeighbourFacts:
+    return NeighbourFacts(
+        per_item=table.per_item,
+        decay=table.decay,
+        newcomer_scale=newcomer_scale,
+        precision=table.precision,
+        reason=reason,
+    )

@@ -14,7 +14,7 @@ from pocketrec.proof import Answers, Probe, compare
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec.text import clean_text
-from pocketrec_export.bundle_writer import Graph
+from pocketrec_export.bundle_writer import Form, Graph, Tables
 from pocketrec_export.distil.distillation import DistilConfig
 from pocketrec_export.full_graphs import FullGraphs
 from pocketrec_export.gate import GateConfig, first_half, probe_of
@@ -91,7 +91,7 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
             proof = choice.proof if config.gate.proof else None
             fused = ", ".join(f"{name} {count}" for name, count in full.encoder.fusions.items())
             facts = {"size": config.size, "fused": fused, **_provenance(model)}
-            manifest = variants.write(folder, choice.graphs, choice.index, quality, facts, proof)
+            manifest = variants.write(folder, choice.form, quality, facts, proof)
     return Exported(manifest, choice, full)
 
 
@@ -107,7 +107,8 @@ def _variants(
 ) -> Variants:
     encoder = graphs["encoder"]
     indexes = ItemIndexes.of(model, encoder, config.index, work)
-    return Variants(model, graphs, forms, indexes, newcomer_scales(model, encoder.path))
+    full = Form(graphs, indexes.full, Tables.full(model))
+    return Variants(model, full, forms, indexes, newcomer_scales(model, encoder.path))
 
 
 def _int8_forms(role: str, full: Graph, model: Model) -> Int8Forms:

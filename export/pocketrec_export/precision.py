@@ -1,10 +1,10 @@
-"""Choose each graph's form: int8 where the gate lets it through, alone and together, else float32.
+"""Choose the form of graphs and tables: int8 where the gate lets it through, alone and together, else float32.
 
 A graph that fails in int8 is scanned: with the fewest operators in float32 that the gate asks for, it ships all the
 same (`pocketrec_export.sensitivity`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,23 +14,26 @@ from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
 from pocketrec.proof import COMPANY, Answers, Probe, Proof, Verdict, compare
 from pocketrec.staging import staged_folder
-from pocketrec_export.bundle_writer import ROLES, Graph, Index, write_bundle
+from pocketrec_export.bundle_writer import ROLES, Form, Graph, write_bundle
 from pocketrec_export.gate import GateConfig
 from pocketrec_export.int8_forms import Int8Forms
 from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 from pocketrec_export.sensitivity import fewest_spared, scan
 
+TABLES = "tables"
+"""Neighbours and followers, beside the roles of graphs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """A model's graphs in every form; any mixture of them makes a bundle."""
+    """A model in float32 and its parts in int8; any mixture of them makes a bundle."""
 
     model: Model
-    full: Mapping[str, Graph]
-    """In float32, by role."""
+    full: Form
+    """All in float32."""
     int8: Mapping[str, Int8Forms]
-    """By role."""
+    """Graphs by role."""
     indexes: ItemIndexes
     newcomer_scales: tuple[float, float]
     """Of votes for items added later, by neighbours and by followers."""
@@ -38,25 +41,23 @@ class Variants:
     def write(
         self,
         folder: Path,
-        graphs: Mapping[str, Graph],
-        index: Index,
+        form: Form,
         quality: dict[str, float],
         provenance: dict[str, str],
         proof: Proof | None = None,
     ) -> Manifest:
         """Fill an empty folder with the bundle of one mixture."""
-        return write_bundle(folder, self.model, graphs, index, quality, provenance, self.newcomer_scales, proof)
+        return write_bundle(folder, self.model, form, quality, provenance, self.newcomer_scales, proof)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What ships, and what the gate found."""
 
-    graphs: dict[str, Graph]
-    """By role; the manifest's facts say why."""
-    index: Index
+    form: Form
+    """The manifest's facts say why."""
     verdicts: dict[str, Verdict]
-    """By role, each graph alone in int8, wholly; `all` is what ships, together."""
+    """By role, each graph alone in int8, wholly; `tables` those alone; `all` is what ships, together."""
     answers: Answers
     """What was answered by what ships."""
     proof: Proof
@@ -79,11 +80,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A graph with what the gate says of it beside others in float32."""
+    """One part in int8, with what the gate says of it beside others in float32."""
 
-    graph: Graph
-    index: Index
+    put: Callable[[Form], Form]
+    """Puts it into a form."""
     verdict: Verdict
+    spared: tuple[str, ...]
+    """Operators that stay float32."""
 
 
 class Gate:
@@ -92,30 +95,37 @@ class Gate:
     def __init__(self, variants: Variants, probe: Probe, bound: float, work: Path) -> None:
         self.variants, self.probe, self.bound, self.work = variants, probe, bound, work
         self.ids = [item.id for item in variants.model.items]
-        self.before = self.answers(variants.full, variants.indexes.full, probe)
+        self.before = self.answers(variants.full, probe)
 
-    def answers(self, graphs: Mapping[str, Graph], index: Index, probe: Probe) -> Answers:
+    def answers(self, form: Form, probe: Probe) -> Answers:
         """Of a mixture."""
         with staged_folder(self.work / "trial") as folder:
-            self.variants.write(folder, graphs, index, {}, {})
+            self.variants.write(folder, form, {}, {})
         return Answers.of(self.work / "trial", probe, self.ids)
 
     def candidate(self, role: str, graph: Graph) -> _Candidate:
         """One graph beside the others in float32."""
-        index = self.variants.indexes.read_by(graph) if role == "encoder" else self.variants.indexes.full
-        answers = self.answers({**self.variants.full, role: graph}, index, self.probe)
-        return _Candidate(graph, index, compare(self.before, answers, self.probe, self.bound))
+        index = self.variants.indexes.read_by(graph) if role == "encoder" else None
+        return self._judged(lambda form: form.with_graph(role, graph, index), graph.facts.spared)
+
+    def tables(self) -> _Candidate:
+        """Neighbours and followers."""
+        return self._judged(lambda form: replace(form, tables=form.tables.quantised()), ())
+
+    def _judged(self, put: Callable[[Form], Form], spared: tuple[str, ...]) -> _Candidate:
+        answers = self.answers(put(self.variants.full), self.probe)
+        return _Candidate(put, compare(self.before, answers, self.probe, self.bound), spared)
 
     def sparing(self, role: str) -> _Candidate | None:
         """The graph in int8 but for the fewest operators that the gate asks for; None if that is no gain."""
-        forms = self.variants.int8[role]
+        forms, full = self.variants.int8[role], self.variants.full
         part = self._requests_to(role)
-        before = self.answers(self.variants.full, self.variants.indexes.full, part)
+        before = self.answers(full, part)
 
         def loss(operator: str) -> float:
             # Items that have only text stay where float32 puts them: it is queries that are judged here.
-            graphs = {**self.variants.full, role: forms.alone(operator)}
-            return compare(before, self.answers(graphs, self.variants.indexes.full, part), part, self.bound).loss
+            answers = self.answers(full.with_graph(role, forms.alone(operator)), part)
+            return compare(before, answers, part, self.bound).loss
 
         tried: dict[int, _Candidate] = {}
 
@@ -134,17 +144,17 @@ class Gate:
 
 
 def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work: Path) -> Choice:
-    """Try each graph alone in int8, then those that passed together; what fails ships in float32.
+    """Try each part alone in int8, then those that passed together; what fails ships in float32.
 
     Args:
-        variants: The graphs.
+        variants: What there is to ship.
         probe: What both bundles are asked.
         config: The gate's bound.
         work: Folder for trial bundles.
     """
     verdicts: dict[str, Verdict] = {}
     passed: dict[str, _Candidate] = {}
-    with progress("Asking the gate", total=len(ROLES) + 2) as shown:
+    with progress("Asking the gate", total=len(ROLES) + 3) as shown:
         gate = Gate(variants, probe, config.bound, work)
         shown.advance()
         for role in ROLES:
@@ -156,26 +166,33 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
             if best is not None and best.verdict.passed:
                 passed[role] = best
             shown.advance()
+        tables = gate.tables()
+        verdicts[TABLES] = tables.verdict
+        if tables.verdict.passed:
+            passed[TABLES] = tables
+        shown.advance()
         chosen = dict(passed)
         while True:
-            graphs = {**variants.full, **{role: candidate.graph for role, candidate in chosen.items()}}
-            index = chosen["encoder"].index if "encoder" in chosen else variants.indexes.full
-            answers = gate.answers(graphs, index, probe)
+            form = variants.full
+            for candidate in chosen.values():
+                form = candidate.put(form)
+            answers = gate.answers(form, probe)
             together = compare(gate.before, answers, probe, config.bound)
             if together.passed or not chosen:
                 break
-            del chosen[max(chosen, key=lambda role: chosen[role].verdict.upper)]
+            del chosen[max(chosen, key=lambda part: chosen[part].verdict.upper)]
         shown.advance()
+    operators = {role: len(variants.int8[role].operators) for role in ROLES}
     words = {
-        role: _reason(verdicts[role], passed.get(role), role in chosen, len(variants.int8[role].operators), config)
-        for role in ROLES
+        part: _reason(verdict, passed.get(part), part in chosen, operators.get(part, 0), config)
+        for part, verdict in verdicts.items()
     }
     graphs = {
         role: Graph(graph.path, msgspec.structs.replace(graph.facts, reason=words[role]))
-        for role, graph in graphs.items()
+        for role, graph in form.graphs.items()
     }
-    proof = Proof(probe, gate.before, config.bound)
-    return Choice(graphs, index, {**verdicts, "all": together}, answers, proof)
+    shipped = Form(graphs, form.index, replace(form.tables, reason=words[TABLES]))
+    return Choice(shipped, {**verdicts, "all": together}, answers, Proof(probe, gate.before, config.bound))
 
 
 def _reason(whole: Verdict, passed: _Candidate | None, ships: bool, operators: int, config: GateConfig) -> str:
@@ -184,9 +201,9 @@ def _reason(whole: Verdict, passed: _Candidate | None, ships: bool, operators: i
         return f"float32: int8 failed the gate: {whole.words}; {bound}"
     if not ships:
         return f"float32: int8 passed alone ({passed.verdict.words}) but not together with the others; {bound}"
-    if spared := passed.graph.facts.spared:
+    if passed.spared:
         return (
-            f"int8 but for {len(spared)} of {operators} operators passed the gate alone: {passed.verdict.words}; "
-            f"with all in int8: {whole.words}; {bound}"
+            f"int8 but for {len(passed.spared)} of {operators} operators passed the gate alone: "
+            f"{passed.verdict.words}; with all in int8: {whole.words}; {bound}"
         )
     return f"int8 passed the gate alone: {whole.words}; {bound}"

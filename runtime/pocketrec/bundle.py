@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,7 @@ FILES = (
     "user.onnx",
     "vectors.npy",
 )
-"""What every bundle holds beside its manifest."""
-Number = TypeVar("Number", bound=np.generic)
+"""What every bundle holds beside its manifest; of a table in int8 there are `scales.npy` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Bundle:
         _check_words(manifest, folder)
         manifest.check_files(folder)
         dim = manifest.dim
-        vectors = _array(folder, "vectors.npy", np.float32, (manifest.items, dim))
-        counts = _array(folder, "popularity.npy", np.int32, (manifest.items,))
+        vectors = _array(folder, "vectors.npy", (np.float32,), (manifest.items, dim))
+        counts = _array(folder, "popularity.npy", (np.int32,), (manifest.items,))
         scorer_widths = {"user": dim, "candidates": dim, "features": len(FEATURES)}
         catalogue = Catalogue.open(folder / "items.sqlite")
         if len(catalogue) != manifest.items:
@@ -112,29 +111,35 @@ def _check_words(manifest: Manifest, folder: Path) -> None:
         )
     if manifest.encoder.template.digest != manifest.encoder.template_digest:
         raise BundleError(f"{folder}: the text template doesn't match its digest; export the bundle again")
-    missing = {*FILES} - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
+    tables = {"neighbours": manifest.neighbours, "followers": manifest.followers}
+    scales = {f"{name}/scales.npy" for name, facts in tables.items() if facts.precision == "int8"}
+    missing = {*FILES, *scales} - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
     if missing:
         raise BundleError(
             f"{folder}: the manifest says nothing of {', '.join(sorted(missing))}; export the bundle again"
         )
 
 
-def _array(folder: Path, name: str, dtype: type[Number], shape: tuple[int, ...]) -> NDArray[Number]:
+def _array(folder: Path, name: str, dtypes: tuple[type[np.generic], ...], shape: tuple[int, ...]) -> NDArray[Any]:
     """Map an array, after checking its type and shape; -1 in a shape is any length."""
     try:
         array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BundleError(f"{folder / name} can't be read: {error}") from None
     fits = array.ndim == len(shape) and all(want in (-1, have) for want, have in zip(shape, array.shape, strict=True))
-    if array.dtype != dtype or not fits:
-        raise BundleError(f"{folder / name} is {array.dtype}{array.shape}; {np.dtype(dtype)}{shape} expected")
+    if array.dtype not in dtypes or not fits:
+        wanted = " or ".join(np.dtype(dtype).name for dtype in dtypes)
+        raise BundleError(f"{folder / name} is {array.dtype}{array.shape}; {wanted}{shape} expected")
     return np.asarray(array)  # a plain view: numpy's memmap class itself is slow to index
 
 
 def _neighbours(folder: Path, name: str, items: int, facts: NeighbourFacts) -> Neighbours:
-    pointers = _array(folder, f"{name}/indptr.npy", np.int64, (items + 1,))
-    rows = _array(folder, f"{name}/rows.npy", np.int32, (-1,))
-    weights = _array(folder, f"{name}/weights.npy", np.float32, (-1,))
+    """Map a table, after checking that its arrays fit each other and the catalogue."""
+    int8 = facts.precision == "int8"
+    pointers = _array(folder, f"{name}/indptr.npy", (np.int64,), (items + 1,))
+    rows = _array(folder, f"{name}/rows.npy", (np.int32, np.uint16), (-1,))
+    weights = _array(folder, f"{name}/weights.npy", (np.int8,) if int8 else (np.float32,), (-1,))
+    scales = _array(folder, f"{name}/scales.npy", (np.float32,), (items,)) if int8 else np.ones(items, np.float32)
     whole = (
         pointers[0] == 0
         and pointers[-1] == len(rows) == len(weights)
@@ -143,4 +148,4 @@ def _neighbours(folder: Path, name: str, items: int, facts: NeighbourFacts) -> N
     )
     if not whole:
         raise BundleError(f"{folder}/{name} doesn't fit {items} items; export the bundle again")
-    return Neighbours(pointers, rows, weights, facts.decay)
+    return Neighbours(pointers, rows, weights, scales, facts.decay)

@@ -78,6 +78,7 @@ COMMANDS = {
     "inspect": _Entry("pocketrec.commands.inspect", "show what a bundle holds"),
     "diff": _Entry("pocketrec.commands.diff", "say what another bundle does differently"),
     "verify": _Entry("pocketrec.commands.verify", "check that a bundle answers here as it did at export"),
+    "upgrade": _Entry("pocketrec.commands.upgrade", "write a bundle of an older format in the newest"),
 }
 
 

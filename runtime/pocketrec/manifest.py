@@ -1,22 +1,24 @@
 """The manifest: what a bundle holds, with a hash of every file and one of itself.
 
-To change the format: raise `FORMAT`, teach `Bundle.open` to read the older form or to refuse it with the command
-that upgrades it, add a golden bundle of the new form under tests/golden, and note it in CHANGELOG.md.
+To change the format: raise `FORMAT`, teach `Bundle.open` to read the older form too and `pocketrec.upgrade` to turn it
+into the new one, add a golden bundle of the new form under tests/golden, and note it in CHANGELOG.md.
 """
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from pocketrec.config import Config
 from pocketrec.digest import file_digest
 from pocketrec.errors import BundleError
+from pocketrec.neighbours import Precision
 from pocketrec.staging import write_whole
 from pocketrec.text import TextTemplate
 
-FORMAT = 1
+FORMAT = 2
+"""2: item-item weights in int8 too, their rows in 16 bits. 1: both as they were fitted."""
 NAME = "manifest.json"
 _NO_DIGEST = "0" * 64
 
@@ -32,7 +34,7 @@ class GraphFacts(Config, frozen=True, kw_only=True):
     """One ONNX graph: how it was made and why in this precision."""
 
     file: str
-    precision: Literal["fp32", "int8"]
+    precision: Precision
     route: str
     """Exporter and versions that made it."""
     opset: int
@@ -73,6 +75,9 @@ class NeighbourFacts(Config, frozen=True, kw_only=True):
     """Weight of a history's item falls by this factor with each newer item."""
     newcomer_scale: Annotated[float, msgspec.Meta(ge=0)]
     """What a likeness of 1 is worth as a vote for an item added at run time."""
+    precision: Precision = "fp32"
+    reason: str = ""
+    """What the gate found: why int8 ships, or why it doesn't; nothing in a bundle of format 1."""
 
 
 class Manifest(Config, frozen=True, kw_only=True):
@@ -144,6 +149,10 @@ class Manifest(Config, frozen=True, kw_only=True):
             return msgspec.json.decode(content, type=cls)
         except msgspec.DecodeError as error:
             raise BundleError(f"{path}: {error}; export the bundle again with this version of pocketrec") from None
+
+    def bytes_below(self, part: str = "") -> int:
+        """Size of all files whose path begins so: by default of all but the manifest itself."""
+        return sum(facts.bytes for name, facts in self.files.items() if name.startswith(part))
 
     def check_files(self, folder: Path) -> None:
         """Check size and hash of every file, before native code reads any of them.

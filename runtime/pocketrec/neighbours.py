@@ -6,37 +6,53 @@ soon after.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int32]
 Sums = NDArray[np.float32]
+Precision = Literal["fp32", "int8"]
 
+_SHORT_ROWS = 65_536
+"""Up to this many items a row fits in 16 bits."""
 _LEAST_SHARE = 1e-3
 """Of its first weight that a vote must keep to be heard."""
 _MOST_VOTERS = 256
 """Items of a history that vote at most, for speed; where votes don't fall, few histories are longer."""
+_STEPS = 127
+"""Between 0 and an item's largest weight in int8."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Weights in compressed rows: an item `i` of a history votes for `rows[indptr[i]:indptr[i + 1]]`."""
+    """Weights in compressed rows: an item `i` of a history votes for `rows[indptr[i]:indptr[i + 1]]`.
+
+    An item's weights are `scales[i]` times what stands in `weights`: float32 as fitted, or int8 in steps of their own.
+    """
 
     indptr: NDArray[np.int64]
-    rows: Rows
-    weights: Sums
+    rows: NDArray[np.int32 | np.uint16]
+    weights: NDArray[np.float32 | np.int8]
+    scales: Sums
+    """Of each item; all 1 where weights are float32."""
     decay: float
     """A vote falls by this factor with each newer item of the history."""
+
+    @classmethod
+    def of_arrays(cls, indptr: NDArray[np.int64], rows: Rows, weights: Sums, decay: float) -> "Neighbours":
+        """Build from weights as they were fitted."""
+        return cls(indptr, rows, weights, np.ones(len(indptr) - 1, np.float32), decay)
 
     @classmethod
     def of_rows(cls, lists: Sequence[tuple[Rows, Sums]], decay: float) -> "Neighbours":
         """Build from each item's neighbours and weights."""
         lengths = [len(rows) for rows, _ in lists]
-        return cls(
+        return cls.of_arrays(
             indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             rows=np.concatenate([*(rows for rows, _ in lists), np.zeros(0, np.int32)]).astype(np.int32),
             weights=np.concatenate([*(weights for _, weights in lists), np.zeros(0, np.float32)]).astype(np.float32),
@@ -51,16 +67,45 @@ class Neighbours:
     @classmethod
     def open(cls, folder: Path, decay: float) -> "Neighbours":
         """Map the arrays that `save` wrote."""
-        names = ("indptr", "rows", "weights")
         # Plain views of the mapped files: numpy's memmap class itself is slow to index.
-        indptr, rows, weights = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in names)
-        return cls(indptr, rows, weights, decay)
+        arrays = {path.stem: np.asarray(np.load(path, mmap_mode="r")) for path in folder.glob("*.npy")}
+        scales = arrays.get("scales", np.ones(len(arrays["indptr"]) - 1, np.float32))
+        return cls(arrays["indptr"], arrays["rows"], arrays["weights"], scales, decay)
 
     def save(self, folder: Path) -> None:
-        """Write the arrays as `.npy` files."""
+        """Write the arrays as `.npy` files; no scales where they say nothing."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("indptr", "rows", "weights"):
+        for name in ("indptr", "rows", "weights", *(["scales"] if self.precision == "int8" else [])):
             np.save(folder / f"{name}.npy", getattr(self, name))
+
+    def narrowed(self) -> "Neighbours":
+        """The same votes with rows in 16 bits, where the catalogue is small enough."""
+        return replace(self, rows=self.rows.astype(np.uint16)) if len(self) <= _SHORT_ROWS else self
+
+    def quantised(self) -> "Neighbours":
+        """Nearly the same votes in less than half the bytes: int8 in steps of 1/127 of each item's largest weight.
+
+        Example:
+            >>> table = Neighbours.of_rows([(np.array([0, 1]), np.array([0.5, -0.126]))], decay=1.0).quantised()
+            >>> table.weights.tolist(), table.rows.dtype.name
+            ([127, -32], 'uint16')
+        """
+        lengths = np.diff(self.indptr)
+        largest = np.zeros(len(self), np.float32)
+        largest[lengths > 0] = np.maximum.reduceat(np.abs(self.values), self.indptr[:-1][lengths > 0])
+        scales = np.where(largest > 0, largest / np.float32(_STEPS), np.float32(1))
+        steps = np.rint(self.values / scales.repeat(lengths)).astype(np.int8)
+        return replace(self.narrowed(), weights=steps, scales=scales)
+
+    @property
+    def precision(self) -> Precision:
+        """In which the weights are kept."""
+        return "int8" if self.weights.dtype == np.int8 else "fp32"
+
+    @property
+    def values(self) -> Sums:
+        """Every weight, scaled: float32."""
+        return (self.weights * self.scales.repeat(np.diff(self.indptr))).astype(np.float32, copy=False)
 
     def __len__(self) -> int:
         """Number of items."""
@@ -77,7 +122,7 @@ class Neighbours:
         Args:
             items: Mask of those [items].
         """
-        counted = self.weights[items[self.rows]]
+        counted = self.values[items[self.rows]]
         return float(np.maximum(counted, 0).sum() / max(np.count_nonzero(items), 1))
 
     @cached_property
@@ -92,7 +137,7 @@ class Neighbours:
         return min(_MOST_VOTERS, math.ceil(-math.log(_LEAST_SHARE) / max(fall, 1e-9)))
 
     @cached_property
-    def _tables(self) -> tuple[Rows, Sums] | None:
+    def _tables(self) -> tuple[NDArray[np.integer], NDArray[np.float32 | np.int8]] | None:
         """Rows and weights with a line an item, where all items have equally many: lines are gathered faster."""
         items = len(self)
         width = len(self.rows) // max(items, 1)
@@ -100,18 +145,23 @@ class Neighbours:
             return None
         return self.rows.reshape(items, width), self.weights.reshape(items, width)
 
-    def votes(self, history: Rows) -> tuple[Rows, NDArray[np.floating]]:
+    def votes(self, history: Rows) -> tuple[NDArray[np.integer], NDArray[np.floating], int]:
         """Every single vote of a history, in its order: for whom, and decay^age * weight, age 0 the newest.
 
         Args:
             history: Item rows, oldest first, of which the newest `voters` count; -1 stands for an item without
                 neighbours.
+
+        Returns:
+            For whom, how much, and how many of them, the last ones, its newest item cast.
         """
         if len(history) == 1 and history[0] >= 0:  # nothing to weigh by age
-            line = slice(*self.indptr[history[0] : history[0] + 2])
-            return self.rows[line], self.weights[line]
-        rows, votes, _ = self._cast(history[-self.voters :])
-        return rows, votes
+            item = history[0]
+            line = slice(*self.indptr[item : item + 2])
+            votes = self.weights[line] * self.scales[item : item + 1]
+            return self.rows[line], votes, len(votes)
+        rows, votes, lengths = self._cast(history[-self.voters :])
+        return rows, votes, int(lengths[-1]) if len(lengths) else 0
 
     def strongest(self, history: Rows, wanted: Rows) -> tuple[NDArray[np.int64], Sums]:
         """Find whose vote counts most for each of some items.
@@ -135,20 +185,20 @@ class Neighbours:
                 places[at], largest[at] = voters[best], votes[best]
         return places, largest
 
-    def _cast(self, history: Rows) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
+    def _cast(self, history: Rows) -> tuple[NDArray[np.integer], NDArray[np.floating], NDArray[np.int64]]:
         """Every single vote of a history: for whom and how much; and how many votes each item of it has."""
-        ages = self.decay ** np.arange(len(history) - 1, -1, -1)
+        shares = self.decay ** np.arange(len(history) - 1, -1, -1) * self.scales.take(history)
         if self._tables is not None:
             rows, weights = self._tables
             known = history >= 0
             lengths = known * np.int64(rows.shape[1])
             if not known.all():
-                history, ages = history[known], ages[known]
-            votes = weights.take(history, axis=0) * ages[:, None]
+                history, shares = history[known], shares[known]
+            votes = weights.take(history, axis=0) * shares[:, None]
             return rows.take(history, axis=0).ravel(), votes.ravel(), lengths
         starts = self.indptr[history]
         lengths = np.maximum(self.indptr[history + 1] - starts, 0)  # of -1 the difference is below 0
         ends = lengths.cumsum()
         total = ends[-1] if len(ends) else 0
         places = (starts - ends + lengths).repeat(lengths) + np.arange(total)
-        return self.rows[places], self.weights[places] * ages.repeat(lengths), lengths
+        return self.rows[places], self.weights[places] * shares.repeat(lengths), lengths

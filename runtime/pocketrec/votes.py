@@ -37,7 +37,10 @@ class Votes:
         """
         if not len(history):
             return cls(np.zeros(0, np.int32), np.zeros((2 * len(tables), 0), np.float32))
-        cast = [table.votes(part) for table in tables for part in (history, history[-1:])]
+        cast = []
+        for table in tables:
+            rows, votes, newest = table.votes(history)
+            cast += [(rows, votes), (rows[len(rows) - newest :], votes[len(rows) - newest :])]
         if len(tables[0]) <= _DENSE_ITEMS:
             return cls(None, _summed(cast, len(tables[0]) + 1))
         voted = np.unique(np.concatenate([rows for rows, _ in cast]))

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from onnx import numpy_helper
 from torch import nn
 
+from pocketrec.bundle import Bundle
+from pocketrec.neighbours import Neighbours
 from pocketrec_export import int8_forms, smoothing
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.gate import GateConfig
@@ -104,3 +106,32 @@ def test_a_table_with_one_giant_row_is_blocked_and_kept_in_float32(readable, tmp
     verdict, facts = judged(readable(giant), tmp_path)
     assert not verdict.passed
     assert facts.spared == (TABLE,)
+
+
+def test_item_weights_in_int8_pass_where_they_keep_rankings(toy_model, tmp_path):
+    exported = export(toy_model, tmp_path / "bundle", CONFIG)
+    tables = (exported.manifest.neighbours, exported.manifest.followers)
+    assert [table.precision for table in tables] == ["int8", "int8"]
+    assert exported.choice.verdicts["tables"].passed
+    assert "int8 passed the gate" in tables[0].reason
+    kept, full = Bundle.open(tmp_path / "bundle").neighbours, Model.load(toy_model).neighbours
+    assert (kept.weights.dtype, kept.rows.dtype) == (np.int8, np.uint16)
+    assert np.array_equal(kept.rows, full.rows)
+    assert np.abs(kept.values - full.values).max() <= np.abs(full.values).max() / 127 / 2 + 1e-6
+
+
+def test_item_weights_in_steps_too_coarse_are_blocked_and_kept_in_float32(toy_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(Neighbours, "quantised", coarse)
+    exported = export(toy_model, tmp_path / "bundle", CONFIG)
+    assert not exported.choice.verdicts["tables"].passed
+    assert exported.manifest.followers.precision == "fp32"
+    assert exported.manifest.followers.reason.startswith("float32: int8 failed the gate")
+    assert {graph.precision for graph in exported.manifest.graphs.values()} == {"int8"}
+    kept, full = Bundle.open(tmp_path / "bundle").followers, Model.load(toy_model).followers
+    assert np.array_equal(kept.values, full.values)
+
+
+def coarse(table):
+    """int8 that is left with a single step, turned round: what was said most strongly counts least."""
+    steps = np.sign(-table.weights).astype(np.int8)
+    return dataclasses.replace(table, weights=steps, scales=np.ones(len(table), np.float32))

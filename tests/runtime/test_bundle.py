@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
-from fakes import DIM, make_bundle, random_vectors, scorer_graph, seal, shop_items, user_graph
+from fakes import DIM, make_bundle, random_vectors, ring, scorer_graph, seal, shop_items, user_graph
 
 from pocketrec import BundleError, Recommender
 from pocketrec.bundle import FILES, Bundle
-from pocketrec.manifest import FORMAT, NAME, Manifest
+from pocketrec.manifest import FORMAT, NAME, Manifest, describe_files
 from pocketrec.text import TextTemplate
 
 
@@ -143,6 +143,21 @@ def _replaced(name, content):
     return change
 
 
+def _in_int8(folder, scales=None):
+    """The neighbours in int8, but for a part that stays away or is wrong."""
+    manifest = Manifest.read(folder)
+    ring(16).quantised().save(folder / "neighbours")
+    (folder / "neighbours" / "scales.npy").unlink()
+    if scales is not None:
+        np.save(folder / "neighbours" / "scales.npy", scales)
+    table = msgspec.structs.replace(manifest.neighbours, precision="int8")
+    msgspec.structs.replace(manifest, neighbours=table, files=describe_files(folder)).write(folder)
+
+
+def _long_scales(folder):
+    _in_int8(folder, np.ones(17, np.float32))
+
+
 UNFIT = {
     "features": (_other_features, "mood"),
     "template": (_other_template, "template"),
@@ -156,6 +171,9 @@ UNFIT = {
     "falling pointers": (_saved("neighbours/indptr.npy", np.array([0, 9, 2, *range(3, 17)])), "neighbours"),
     "rows": (_saved("neighbours/rows.npy", np.full(16, 16, np.int32)), "neighbours"),
     "weights": (_saved("neighbours/weights.npy", np.ones((16, 1), np.float32)), r"weights\.npy"),
+    "int8 weights": (_saved("neighbours/weights.npy", np.ones(16, np.int8)), r"weights\.npy is int8"),
+    "no scales": (_in_int8, r"nothing of neighbours/scales\.npy"),
+    "scales": (_long_scales, r"scales\.npy is float32\(17,\)"),
     "catalogue": (_replaced("items.sqlite", b"no database" * 100), r"items\.sqlite"),
     "tokenizer": (_replaced("tokenizer.json", b"{}"), r"tokenizer\.json"),
     "no graph": (_replaced("user.onnx", b"no graph"), r"user\.onnx"),

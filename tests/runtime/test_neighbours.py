@@ -23,7 +23,7 @@ def cases(draw):
 @given(cases())
 def test_votes_are_the_weights_of_each_item_of_the_history(case):
     dense, history, decay = case
-    rows, votes = neighbours_of(dense, decay).votes(history)
+    rows, votes, newest = neighbours_of(dense, decay).votes(history)
     expected = [
         (row, decay ** (len(history) - 1 - at) * dense[item, row])
         for at, item in enumerate(history)
@@ -32,6 +32,7 @@ def test_votes_are_the_weights_of_each_item_of_the_history(case):
     ]
     assert rows.tolist() == [row for row, _ in expected]
     assert np.allclose(votes, [vote for _, vote in expected], atol=1e-6)
+    assert newest == (np.count_nonzero(dense[history[-1]]) if len(history) and history[-1] >= 0 else 0)
 
 
 @given(cases())
@@ -53,9 +54,9 @@ def test_votes_that_have_all_but_faded_are_not_cast(decay, voters):
     table = ring(400, decay=decay)
     assert table.voters == voters
     history = np.arange(300, dtype=np.int32)
-    rows, votes = table.votes(history)
+    rows, votes, newest = table.votes(history)
     assert rows.tolist() == list(range(301 - voters, 301))
-    assert votes[-1] == 1
+    assert votes[-1] == newest == 1
     assert np.all(votes >= 1e-3)
     places, largest = table.strongest(history, np.array([300, 301 - voters, 300 - voters], np.int32))
     assert places.tolist() == [299, 300 - voters, 0]
@@ -66,7 +67,7 @@ def test_items_with_equally_many_neighbours_are_read_as_a_table():
     assert neighbours_of(np.ones((3, 3)))._tables is not None
     assert neighbours_of(np.triu(np.ones((3, 3))))._tables is None
     assert neighbours_of(np.zeros((3, 3)))._tables is not None
-    uneven = Neighbours(np.array([0, 3, 3, 6]), np.arange(6, dtype=np.int32), np.ones(6, np.float32), 0.5)
+    uneven = Neighbours.of_arrays(np.array([0, 3, 3, 6]), np.arange(6, dtype=np.int32), np.ones(6, np.float32), 0.5)
     assert uneven._tables is None
 
 
@@ -79,6 +80,39 @@ def test_saving_and_opening_gives_the_same_votes(tmp_path):
     for left, right in zip(neighbours.votes(history), opened.votes(history), strict=True):
         assert np.array_equal(left, right)
     assert opened.per_item == neighbours.per_item == np.count_nonzero(dense, axis=1).max()
+
+
+@given(cases())
+def test_int8_is_off_by_half_a_step_of_each_item_at_most(case):
+    dense, history, decay = case
+    table = neighbours_of(dense, decay)
+    small = table.quantised()
+    assert (table.precision, small.precision) == ("fp32", "int8")
+    step = np.abs(dense).max(axis=1, initial=0) / 127
+    lengths = np.diff(table.indptr)
+    assert np.all(np.abs(small.values - table.values) <= step.repeat(lengths) / 2 + 1e-6)
+    (rows, votes, newest), (same, close, as_many) = table.votes(history), small.votes(history)
+    assert rows.tolist() == same.tolist()
+    assert newest == as_many
+    said = [decay ** (len(history) - 1 - at) * step[item] for at, item in enumerate(history) if item >= 0]
+    each = [share for share, item in zip(said, history[history >= 0], strict=True) for _ in range(lengths[item])]
+    assert np.all(np.abs(votes - close) <= np.array(each) / 2 + 1e-6)
+
+
+def test_rows_become_narrow_where_the_catalogue_is_small_enough():
+    table, last = ring(65_536), np.array([65_534], np.int32)
+    assert table.narrowed().rows.dtype == np.uint16
+    assert table.narrowed().votes(last)[0].tolist() == table.votes(last)[0].tolist() == [65_535]
+    assert ring(65_537).narrowed().rows.dtype == np.int32
+    assert ring(65_537).quantised().votes(np.array([65_535], np.int32))[0].tolist() == [65_536]
+
+
+def test_saving_and_opening_int8_gives_the_same_votes(tmp_path):
+    small = neighbours_of(np.random.default_rng(0).random((9, 9))).quantised()
+    small.save(tmp_path / "small")
+    opened = Neighbours.open(tmp_path / "small", small.decay)
+    assert opened.precision == "int8"
+    assert np.array_equal(opened.values, small.values)
 
 
 def test_without_any_neighbours_nothing_is_voted_for():

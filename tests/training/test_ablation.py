@@ -17,6 +17,7 @@ from pocketrec_training.ablation_result import ablation_result, ablation_rows
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.significance import permutation_test
+from pocketrec_training.neighbour_choice import NeighbourChoiceConfig
 
 CONFIGS = Path(__file__).parent.parent.parent / "training" / "configs"
 BROKEN = (
@@ -136,7 +137,17 @@ def test_variants_that_differ_in_neighbours_alone_share_a_tower(done):
     assert not np.array_equal(base.vectors, other.vectors)
     assert len(base.neighbours.weights) > len(alike.neighbours.weights) == 0
     trained, splits = ("base", "broken", "without residual"), ("leave-last-out", "cold-items")
-    assert len(list((work / "towers").iterdir())) == len(trained) * len(splits)
+    assert len(list((work / "shared" / "towers").iterdir())) == len(trained) * len(splits)
+
+
+def test_each_way_of_neighbours_is_fitted_once_for_all_variants(done):
+    _, work, _ = done
+    ways, splits, times = NeighbourChoiceConfig(), 2, 2  # to choose, and once more with validation's targets
+    fitted = list((work / "shared" / "fits").iterdir())
+    of_all = (len(ways.fits) + len(ways.followers)) * splits
+    assert of_all < len(fitted) <= of_all * times
+    base, other = (Model.load(work / name / "seed-0" / "model") for name in ("base", "without residual"))
+    assert np.array_equal(base.followers.weights, other.followers.weights)
 
 
 def test_all_learn_from_the_same_share_of_users(done):
@@ -153,7 +164,7 @@ def test_a_variant_like_the_base_shares_its_training_and_is_not_tested(done):
         "base",
         "broken",
         "dataset",
-        "towers",
+        "shared",
         "without neighbours",
         "without residual",
     ]
@@ -173,7 +184,7 @@ def test_what_is_there_is_not_done_again_and_a_new_variant_is(done, shop_file):
     later = ablation_result(more, run_ablation(source, work, more))
     after = times(work)
     changed = {path.relative_to(work).parts[0] for path in after if after[path] != before.get(path)}
-    assert changed == {"broken", "narrow", "towers"}
+    assert changed == {"broken", "narrow", "shared"}
     model = work / "broken" / "seed-0" / "model" / "model.json"
     assert after[model] == before[model]
     assert later.metrics["broken/ndcg@10"] == result.metrics["broken/ndcg@10"]

@@ -23,7 +23,7 @@ def vectors():
 def dense(weights):
     table = np.zeros((len(weights), len(weights)))
     for item in range(len(weights)):
-        rows, votes = weights.votes(np.array([item], np.int32))
+        rows, votes, _ = weights.votes(np.array([item], np.int32))
         table[item, rows] = votes
     return table
 

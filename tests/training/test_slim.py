@@ -7,6 +7,7 @@ from sklearn.linear_model import ElasticNet
 
 from pocketrec.config import load_config
 from pocketrec_export.held_out import HeldOut
+from pocketrec_training.fits import Fits
 from pocketrec_training.neighbour_choice import choose_neighbours
 from pocketrec_training.slim import slim
 from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
@@ -63,9 +64,9 @@ def test_neighbours_by_slim_know_tastes_and_words():
     vectors[26] = vectors[25]  # by texts: newcomers are voted for by what says the same
     neighbours = fit_neighbours(histories, texts, vectors, config)
     for item in range(25):
-        rows, votes = neighbours.votes(np.array([item], np.int32))
+        rows, votes, _ = neighbours.votes(np.array([item], np.int32))
         assert rows[votes.argmax()] // 5 == item // 5
-    rows, votes = neighbours.votes(np.array([25], np.int32))
+    rows, votes, _ = neighbours.votes(np.array([25], np.int32))
     assert rows[votes > 0].tolist() == [26]
 
 
@@ -91,7 +92,8 @@ def test_a_settings_file_chooses_slim_and_validation_chooses_among_its_ways(tmp_
     users = np.arange(len(histories), dtype=np.int32)
     cases = HeldOut(users, [rows[:-1] for rows in histories], [rows[-1:] for rows in histories])
     texts = [f"thing{row}" for row in range(25)]
-    chosen, _ = choose_neighbours(histories, texts, np.zeros((0, 0), np.float32), cases, config, history=10)
+    fits = Fits(texts, np.zeros((0, 0), np.float32), past=10, kept=None)
+    chosen, _ = choose_neighbours(histories, fits, cases, config)
     best = fit_neighbours(histories, texts, np.zeros((0, 0), np.float32), config.fits[1])
     assert np.array_equal(chosen.weights.weights, best.weights)  # the first way leaves no weight at all
     assert chosen.ndcg > 0.3

@@ -26,7 +26,7 @@ def test_items_that_share_words_are_neighbours_without_any_interaction():
     texts = ["red cup", "red plate", *(f"thing{i // 2} other{i}" for i in range(10))]
     nothing = [np.zeros(0, np.int32)] * 3
     config = NeighbourConfig(regularisation=1.0, text_weight=1.0, per_item=3)
-    rows, sums = fit_neighbours(nothing, texts, NO_VECTORS, config).votes(np.array([0], np.int32))
+    rows, sums, _ = fit_neighbours(nothing, texts, NO_VECTORS, config).votes(np.array([0], np.int32))
     assert rows[sums > 0.1].tolist() == [1]
 
 
@@ -36,7 +36,7 @@ def test_items_that_the_encoder_finds_alike_are_neighbours_without_any_interacti
     vectors[1] = vectors[0] + 0.1 * np.eye(8, dtype=np.float32)[5]
     nothing = [np.zeros(0, np.int32)] * 3
     config = NeighbourConfig(regularisation=1.0, text_weight=0.0, vector_weight=1.0, per_item=7)
-    rows, sums = fit_neighbours(nothing, texts, vectors, config).votes(np.array([0], np.int32))
+    rows, sums, _ = fit_neighbours(nothing, texts, vectors, config).votes(np.array([0], np.int32))
     assert rows[sums > 0.1].tolist() == [1]
 
 
@@ -60,5 +60,5 @@ def test_large_catalogues_take_cosines_with_the_same_meaning(max_items):
     texts = ["red cup", "red plate", "blue lamp", "blue chair"]
     taken = [np.array([0, 1], np.int32)] * 5 + [np.array([2, 3], np.int32)] * 5
     config = NeighbourConfig(regularisation=1.0, per_item=3, max_items=max_items)
-    rows, sums = fit_neighbours(taken, texts, NO_VECTORS, config).votes(np.array([2], np.int32))
+    rows, sums, _ = fit_neighbours(taken, texts, NO_VECTORS, config).votes(np.array([2], np.int32))
     assert rows[sums.argmax()] == 3

@@ -1,7 +1,8 @@
 """An ablation: what an experiment gains or loses when one thing at a time is changed.
 
 Base and variants are trained on one data set and measured on the same cases, as PyTorch models. What is there is not
-done again, as in an experiment; and variants that differ in neighbours or scorer alone share one tower.
+done again, as in an experiment; and variants share what they have in common: a tower where they differ in neighbours or
+scorer alone, neighbours where they differ elsewhere.
 """
 
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Ablation:
             raise ConfigError("base changes what isn't a variant's to change: name train.* alone, but not train.split")
         variants = {BASE: base.train}
         for variant, changes in config.variants.items():
-            if variant in (BASE, "dataset", "towers"):
+            if variant in (BASE, "dataset", "shared"):
                 raise ConfigError(f"variant {variant!r}: choose another name, as the folder {variant} is taken")
             try:
                 changed = load_config(ExperimentConfig, experiment, (*config.base, *changes))
@@ -136,7 +137,7 @@ def run_ablation(source: Path | None, work: Path, ablation: Ablation) -> dict[st
     Raises:
         DataError: A folder was begun with other settings, or a step fails.
     """
-    dataset, towers, base = work / "dataset", work / "towers", ablation.base
+    dataset, shared, base = work / "dataset", work / "shared", ablation.base
     raw = None if (dataset / "dataset.json").exists() else raw_source(ablation.experiment, source)
     claim(work, "ablation.json", "an ablation", {"prepare": msgspec.to_builtins(base.prepare)})
     own = [variant for variant in ablation.variants if ablation.twin(variant) == variant]
@@ -150,11 +151,11 @@ def run_ablation(source: Path | None, work: Path, ablation: Ablation) -> dict[st
         for variant in own:
             shown.note(variant)
             config, options = ablation.variants[variant], EvaluationOptions(baselines=variant == BASE)
-            main = run_seeds(dataset, work / variant / "seed", base.seeds, config, None, options, towers)
+            main = run_seeds(dataset, work / variant / "seed", base.seeds, config, None, options, shared)
             cold = None
             if base.cold_seeds and any(ablation.twin(other) == variant for other in ablation.cold):
                 new = replace(config, split="cold-items")
-                cold = run_seeds(dataset, work / variant / "cold", base.cold_seeds, new, None, options, towers)
+                cold = run_seeds(dataset, work / variant / "cold", base.cold_seeds, new, None, options, shared)
             reached[variant] = Reached(main, cold)
             shown.advance()
     return {variant: reached[ablation.twin(variant)] for variant in ablation.variants}

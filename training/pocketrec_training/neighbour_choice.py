@@ -14,9 +14,10 @@ from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
 from pocketrec.rankings import ndcg
 from pocketrec_export.held_out import HeldOut
-from pocketrec_training.followers import FollowerConfig, fit_followers
+from pocketrec_training.fits import Fits
+from pocketrec_training.followers import FollowerConfig
 from pocketrec_training.model_ranker import VoteRanker
-from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
+from pocketrec_training.text_ease import NeighbourConfig
 
 Rows = NDArray[np.int32]
 
@@ -56,22 +57,15 @@ class Chosen:
 
 
 def choose_neighbours(
-    fit: Sequence[Rows],
-    texts: Sequence[str],
-    vectors: NDArray[np.float32],
-    validation: HeldOut,
-    config: NeighbourChoiceConfig,
-    history: int,
+    fit: Sequence[Rows], fits: Fits, validation: HeldOut, config: NeighbourChoiceConfig
 ) -> tuple[Chosen, Chosen]:
     """Fit each way and keep the one that ranks validation users best, of neighbours and of followers.
 
     Args:
         fit: Item rows of each user to learn from.
-        texts: Text of each item.
-        vectors: The encoder's, of those texts [items, width].
+        fits: Of the items.
         validation: Cases that choose; with none, the first way and decay are taken.
         config: The ways.
-        history: Newest items of the past that followers are fitted on.
     """
     voting = validation.chosen(np.flatnonzero([len(rows) > 0 for rows in validation.histories]))
     cases = voting.sample(config.cases, seed=0)
@@ -80,27 +74,26 @@ def choose_neighbours(
 
     def neighbours() -> Iterator[Chosen]:
         for way in ways:
-            fitted = fit_neighbours(fit, texts, vectors, way)
+            fitted = fits.neighbours(fit, way)
             for decay in config.decays:
-                again = partial(_neighbours, texts, vectors, way, decay)
+                again = partial(_neighbours, fits, way, decay)
                 yield _judged(replace(fitted, decay=decay), cases, again, way.newcomer_level)
             shown.advance()
 
     def followers() -> Iterator[Chosen]:
         for way in follower_ways:
-            again = partial(fit_followers, texts=texts, vectors=vectors, past=history, config=way)
+            again = partial(fits.followers, way=way)
             yield _judged(again(fit), cases, again, way.newcomer_level)
             shown.advance()
 
     with progress("Fitting neighbours", total=len(ways) + len(follower_ways)) as shown:
-        none = Chosen(Neighbours.none(len(texts)), 0.0, lambda _: Neighbours.none(len(texts)), 0.0)
+        items = len(fits.texts)
+        none = Chosen(Neighbours.none(items), 0.0, lambda _: Neighbours.none(items), 0.0)
         return _best(neighbours(), none), _best(followers(), none)
 
 
-def _neighbours(
-    texts: Sequence[str], vectors: NDArray[np.float32], way: NeighbourConfig, decay: float, histories: Sequence[Rows]
-) -> Neighbours:
-    return replace(fit_neighbours(histories, texts, vectors, way), decay=decay)
+def _neighbours(fits: Fits, way: NeighbourConfig, decay: float, histories: Sequence[Rows]) -> Neighbours:
+    return replace(fits.neighbours(histories, way), decay=decay)
 
 
 def _best(tried: Iterator[Chosen], none: Chosen) -> Chosen:

@@ -76,9 +76,9 @@ def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask, level: f
     votes = votes_by_text(vectors, new, level * weights.mean_votes(~new))
     by_text, for_whom = votes.nonzero()
     rows = np.concatenate([weights.rows[old], np.flatnonzero(new)[for_whom]])
-    values = np.concatenate([weights.weights[old], votes[by_text, for_whom]])
+    values = np.concatenate([weights.values[old], votes[by_text, for_whom]])
     table = csr_matrix((values, (np.concatenate([voters[old], by_text]), rows)), shape=(items, items))
     table.sort_indices()
-    return Neighbours(
+    return Neighbours.of_arrays(
         table.indptr.astype(np.int64), table.indices.astype(np.int32), table.data.astype(np.float32), weights.decay
     )

@@ -22,7 +22,7 @@ def run_seeds(
     config: TrainConfig,
     bundle: ExportConfig | None,
     options: EvaluationOptions,
-    towers: Path | None = None,
+    shared: Path | None = None,
 ) -> Runs:
     """Do all seeds, each in a folder STEM-SEED with model/, bundle/, train.json and evaluate.json.
 
@@ -33,12 +33,12 @@ def run_seeds(
         config: What to train.
         bundle: How to export the bundle that is measured; None measures the PyTorch model instead.
         options: What to measure; baselines stand beside the first seed alone.
-        towers: As in `train`.
+        shared: As in `train`.
     """
     folders = [stem.with_name(f"{stem.name}-{seed}") for seed in seeds]
     for seed, folder in zip(seeds, folders, strict=True):
         asked = dataclasses.replace(options, baselines=options.baselines and seed == seeds[0], seed=seed)
-        _one_seed(dataset, folder, seed, config, bundle, asked, towers)
+        _one_seed(dataset, folder, seed, config, bundle, asked, shared)
     return Runs.read(folders)
 
 
@@ -49,12 +49,12 @@ def _one_seed(
     config: TrainConfig,
     bundle: ExportConfig | None,
     options: EvaluationOptions,
-    towers: Path | None,
+    shared: Path | None,
 ) -> None:
     model, exported = folder / "model", None if bundle is None else folder / "bundle"
     if not (folder / "train.json").exists():
         started = time.perf_counter()
-        trained = train(Dataset.load(dataset), model, config, seed, resume=True, towers=towers)
+        trained = train(Dataset.load(dataset), model, config, seed, resume=True, shared=shared)
         Result(
             name=trained.card.name,
             command="train",

@@ -33,6 +33,7 @@ from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.default_encoder import default_encoder
 from pocketrec_training.evaluate.splits import Split, make_split
 from pocketrec_training.factorisation import FactorisationConfig
+from pocketrec_training.fits import Fits
 from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, fit_tower
 from pocketrec_training.memory import keep_freed_memory
 from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
@@ -99,7 +100,7 @@ def train(
     config: TrainConfig,
     seed: int = 0,
     resume: bool = False,
-    towers: Path | None = None,
+    shared: Path | None = None,
 ) -> Model:
     """Train a model and write its folder; what is unfinished lies in a checkpoint beside it.
 
@@ -109,8 +110,9 @@ def train(
         config: What to train and how.
         seed: Of everything random: the same seed, data, config and machine give the same model.
         resume: Take up an earlier run that was killed, instead of starting anew.
-        towers: Folder that keeps what the training of items, tower and encoder came to. Trainings that differ in
-            neighbours or scorer alone share it, and do that part once.
+        shared: Folder that keeps what trainings have in common: what items, tower and encoder came to, for those that
+            differ in neighbours or scorer alone; and each way of neighbours and followers, for those that differ
+            elsewhere. The first does it, the others take it.
 
     Raises:
         DataError: The data set has too little to learn from, or something else lies at `out`.
@@ -123,17 +125,18 @@ def train(
     if not resume and processes.rank == 0:
         shutil.rmtree(checkpoint, ignore_errors=True)
     processes.wait()
-    whole, sides = (
-        text_digest(msgspec.json.encode(part).decode(), dataset_digest(dataset.card), str(seed))[:16]
-        for part in (config, config.sides())
-    )
-    kept = None if towers is None else towers / sides
-    model = fit_model(dataset, split, config, seed, checkpoint / whole, towers=kept)
+    whole = checkpoint / _name(config, dataset, seed)
+    model = fit_model(dataset, split, config, seed, whole, shared=shared)
     if processes.rank == 0:
         model.save(out)
         shutil.rmtree(checkpoint, ignore_errors=True)
     processes.wait()
     return model
+
+
+def _name(config: TrainConfig, dataset: Dataset, seed: int) -> str:
+    """Of a folder for what comes of a config, a data set and a seed."""
+    return text_digest(msgspec.json.encode(config).decode(), dataset_digest(dataset.card), str(seed))[:16]
 
 
 def fit_model(
@@ -143,7 +146,7 @@ def fit_model(
     seed: int,
     checkpoint: Path | None = None,
     after_epoch: AfterEpoch = go_on,
-    towers: Path | None = None,
+    shared: Path | None = None,
 ) -> Model:
     """Train on a split of a data set, in memory.
 
@@ -154,17 +157,19 @@ def fit_model(
         seed: Of everything random.
         checkpoint: Folder to resume from, and to write to after each epoch.
         after_epoch: Told how the tower's training goes; may raise to end it.
-        towers: In place of `checkpoint`, where items, tower and encoder are resumed from and written to.
+        shared: As in `train`.
 
     Raises:
         DataError: Fewer than two items, or than two users or queries to learn from.
         ConfigError: There are queries alone, and the config has no use for them.
     """
     contexts = Contexts.of(dataset, split, config.context)
-    source, fitted = _fit_sides(dataset, split, contexts, config, seed, towers or checkpoint, after_epoch)
+    kept = checkpoint if shared is None else shared / "towers" / _name(config.sides(), dataset, seed)
+    source, fitted = _fit_sides(dataset, split, contexts, config, seed, kept, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
-    chosen = choose_neighbours(split.fit, source.texts, fitted.read, split.validation, config.neighbours, shape.history)
+    fits = Fits(source.texts, fitted.read, shape.history, None if shared is None else shared / "fits")
+    chosen = choose_neighbours(split.fit, fits, split.validation, config.neighbours)
     neighbours, followers = (choice.weights for choice in chosen)
     retriever = _retriever(config, fitted, popularity, neighbours, followers)
     mixed = np.random.default_rng(seed).permutation(len(split.validation))

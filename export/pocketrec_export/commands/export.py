@@ -57,6 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Exported {manifest.name}, {manifest.items:,} items, in {seconds:.0f} s -> {arguments.out}")
     for graph in manifest.graphs.values():
         print(f"  {graph.file:<13} {graph.precision}  {manifest.files[graph.file].bytes / 1e6:6.2f} MB  {graph.reason}")
+    tables = manifest.neighbours
+    size = (manifest.bytes_below("neighbours/") + manifest.bytes_below("followers/")) / 1e6
+    print(f"  {'item weights':<13} {tables.precision}  {size:6.2f} MB  {tables.reason}")
     fusions = exported.full.encoder.fusions
     if fusions:
         print(f"  encoder.onnx  fused: {', '.join(f'{name} {fused}' for name, fused in fusions.items())}")
@@ -80,5 +83,5 @@ def run(arguments: argparse.Namespace) -> None:
                 **{f"fused/{name}": fused.operators / fused.of for name, fused in fusions.items()},
                 "recall": index.recall,
             },
-            notes={role: graph.reason for role, graph in manifest.graphs.items()},
+            notes={**{role: graph.reason for role, graph in manifest.graphs.items()}, "tables": tables.reason},
         ).write(arguments.json)

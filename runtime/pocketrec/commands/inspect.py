@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Check every file's hash and print what the manifest says."""
     manifest = Manifest.read(arguments.bundle)
     manifest.check_files(arguments.bundle)
-    total = sum(facts.bytes for facts in manifest.files.values())
+    total = manifest.bytes_below()
     print(
         f"{manifest.name}: {manifest.items:,} items, {total / 1e6:.1f} MB, format {manifest.format}, all hashes right"
     )
@@ -32,7 +32,10 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"  index     HNSW M {index.m}, ef {index.ef}, recall {index.recall:.3f}")
     print(f"            a step of breadth counts as {index.step_rows:g} rows of an exact scan")
     for name, facts in (("neighbours", manifest.neighbours), ("followers", manifest.followers)):
-        print(f"  {name:<13} {facts.per_item} an item, decay {facts.decay}")
+        size = manifest.bytes_below(f"{name}/") / 1e6
+        print(f"  {name:<10} {facts.per_item} an item, decay {facts.decay}, {facts.precision}, {size:.2f} MB")
+    if manifest.neighbours.reason:
+        print(f"             {manifest.neighbours.reason}")
     for name, value in manifest.quality.items():
         print(f"  {name:<25} {value:.4f}")
     for name, text in manifest.provenance.items():
