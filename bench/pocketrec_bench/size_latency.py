@@ -1,4 +1,4 @@
-"""How fast each size reads a text, one thread, in turns, so that what else the machine does falls on all alike."""
+"""How fast each size reads a text: one thread, in turns, so that what else the machine does falls on all alike."""
 
 import json
 import sys
@@ -20,6 +20,8 @@ CANDIDATES = 100
 PEER = "sentence-transformers"
 """all-MiniLM-L6-v2 on torch, timed beside the sizes where that library is installed."""
 WARM_UP = 20
+RUN = 20
+"""Calls of one way before it is another's turn: one that follows another's call finds the caches full of its weights."""
 
 
 def time_sizes(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, float]:
@@ -81,18 +83,19 @@ def time_sizes_here(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[
 
 
 def medians(ways: Mapping[str, Callable[[int], object]], count: int) -> dict[str, float]:
-    """Milliseconds of each way, taken in turns: the median over all places but the first, which warm up.
+    """Milliseconds of each way, in turns of `RUN` calls: the median over all places but the first, which warm up.
 
     Args:
         ways: By name, what is done at a place.
         count: Places, more than `WARM_UP`.
     """
     times = np.empty((count, len(ways)))
-    for place in range(count):
+    for start in range(0, count, RUN):
         for column, way in enumerate(ways.values()):
-            begun = perf_counter()
-            way(place)
-            times[place, column] = perf_counter() - begun
+            for place in range(start, min(start + RUN, count)):
+                begun = perf_counter()
+                way(place)
+                times[place, column] = perf_counter() - begun
     found = np.median(times[WARM_UP:], axis=0) * 1e3
     return {name: round(float(median), 4) for name, median in zip(ways, found, strict=True)}
 

@@ -14,7 +14,7 @@ from pocketrec.errors import DataError
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
 from pocketrec.results import Machine, Result, installed_versions
-from pocketrec_bench.size_latency import CANDIDATES, PEER, time_sizes
+from pocketrec_bench.size_latency import CANDIDATES, PEER, RUN, time_sizes
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.sizes import BundleSize
 from pocketrec_training.evaluate.evaluation import evaluate
@@ -130,7 +130,7 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
         notes={
             "shares": "of the float32 PyTorch model's NDCG@10 on test cases, for queries float32 ONNX's; the worst set",
             "encoder_mb": "encoder.onnx and tokenizer.json, 10^6 bytes, the largest",
-            "times": f"medians of {calls} in turns, one thread: a text of 16 tokens, tokeniser included; a history of "
+            "times": f"medians of {calls}, in turns of {RUN}, one thread: a text of 16 tokens, tokeniser included; a history of "
             f"{Manifest.read(first['base']).history} items; {CANDIDATES} candidates; with {trained[0].name}'s bundles",
         },
     )

@@ -9,6 +9,8 @@ import torch
 from pocketrec.features import FEATURES
 from pocketrec_export.bundle_writer import Graph
 from pocketrec_export.fusions import Proved, fuse_and_prove
+from pocketrec_export.graphs.request_tower import RequestTower
+from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.model import Model
 from pocketrec_export.routes.route import Route, write_graph
 from pocketrec_export.shapes import GRID, Inputs, prove_shapes
@@ -43,7 +45,8 @@ class FullGraphs:
         plain = _written(route, model.encoder, made.tokens(2, 7), "vector", unfused / path.name)
         longest = (1, model.card.max_tokens)
         encoder = fuse_and_prove(plain.path, path, model.encoder, made.tokens, (*GRID, longest))
-        user = _written(route, model.user, made.history(2, 7), "user", work / "user.onnx")
+        tower = RequestTower(model.user) if isinstance(model.user, UserTower) else model.user
+        user = _written(route, tower.eval(), made.history(2, 7), "user", work / "user.onnx")
         scorer = _written(route, model.scorer, made.candidates(2, 7), "scores", work / "scorer.onnx")
         return cls(
             {"encoder": replace(plain, path=path), "user": user, "scorer": scorer},

@@ -11,7 +11,7 @@ from pocketrec.config import load_config
 from pocketrec.manifest import Manifest
 from pocketrec.results import Result
 from pocketrec_bench import sizes
-from pocketrec_bench.size_latency import WARM_UP, medians
+from pocketrec_bench.size_latency import RUN, WARM_UP, medians
 from pocketrec_bench.sizes import SIZES
 from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
 from pocketrec_export.export import ExportConfig
@@ -99,7 +99,7 @@ def test_a_folder_without_models_is_one_clear_error(tmp_path, capsys):
 
 
 def test_ways_take_turns_and_the_first_places_warm_up():
-    order = []
+    order, count = [], WARM_UP + RUN + 9
 
     def way(name, seconds):
         def at(place):
@@ -108,7 +108,8 @@ def test_ways_take_turns_and_the_first_places_warm_up():
 
         return at
 
-    found = medians({"slow": way("slow", 4e-3), "fast": way("fast", 0)}, WARM_UP + 9)
-    assert order == [(place, name) for place in range(WARM_UP + 9) for name in ("slow", "fast")]
+    found = medians({"slow": way("slow", 4e-3), "fast": way("fast", 0)}, count)
+    runs = [range(start, min(start + RUN, count)) for start in range(0, count, RUN)]
+    assert order == [(place, name) for run in runs for name in ("slow", "fast") for place in run]
     assert 4 <= found["slow"] < 50
     assert found["fast"] < 4

@@ -17,7 +17,7 @@ from pocketrec_export.graphs.unit import unit
 
 ITEM, QUERY, CONTEXT = 0, 1, 2
 """Kinds of token; their order in a request is context, history, query."""
-_UNSEEN = -1e4
+UNSEEN = -1e4
 """Bias of what mustn't be seen: its weight in a softmax is 0, and no sum of two leaves float16's range."""
 
 
@@ -109,7 +109,7 @@ class Block(nn.Module):
         places = torch.arange(config.history + 2)
         distances = places[:, None] - places[None, :]
         self.register_buffer("distances", distances.clamp(min=0), persistent=False)
-        self.register_buffer("future", _UNSEEN * (distances < 0).float(), persistent=False)
+        self.register_buffer("future", UNSEEN * (distances < 0).float(), persistent=False)
         self.hidden_norm = nn.LayerNorm(dim)
         self.widen = nn.Linear(dim, config.hidden)
         self.narrow = nn.Linear(config.hidden, dim)
@@ -141,4 +141,4 @@ class Block(nn.Module):
 
 def _padding(mask: Tensor) -> Tensor:
     """Puts padding out of reach: float [batch, 1, 1, length]."""
-    return (mask - 1)[:, None, None, :] * -_UNSEEN
+    return (mask - 1)[:, None, None, :] * -UNSEEN
