@@ -21,7 +21,7 @@ PEER = "sentence-transformers"
 """all-MiniLM-L6-v2 on torch, timed beside the sizes where that library is installed."""
 WARM_UP = 20
 RUN = 20
-"""Calls of one way before it is another's turn: one that follows another's call finds the caches full of its weights."""
+"""Calls of one way before it is another's turn: right after another's, caches hold that one's weights."""
 
 
 def time_sizes(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[str, float]:

@@ -130,8 +130,9 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
         notes={
             "shares": "of the float32 PyTorch model's NDCG@10 on test cases, for queries float32 ONNX's; the worst set",
             "encoder_mb": "encoder.onnx and tokenizer.json, 10^6 bytes, the largest",
-            "times": f"medians of {calls}, in turns of {RUN}, one thread: a text of 16 tokens, tokeniser included; a history of "
-            f"{Manifest.read(first['base']).history} items; {CANDIDATES} candidates; with {trained[0].name}'s bundles",
+            "times": f"medians of {calls}, in turns of {RUN}, one thread: a text of 16 tokens, tokeniser included; "
+            f"a history of {Manifest.read(first['base']).history} items; {CANDIDATES} candidates; "
+            f"with {trained[0].name}'s bundles",
         },
     )
 
