@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+import onnx
 
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
@@ -187,12 +188,18 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         part: _reason(verdict, passed.get(part), part in chosen, operators.get(part, 0), config)
         for part, verdict in verdicts.items()
     }
-    graphs = {
-        role: Graph(graph.path, msgspec.structs.replace(graph.facts, reason=words[role]))
-        for role, graph in form.graphs.items()
-    }
+    graphs = {role: _described(graph, words[role]) for role, graph in form.graphs.items()}
     shipped = Form(graphs, form.index, replace(form.tables, reason=words[TABLES]))
     return Choice(shipped, {**verdicts, "all": together}, answers, Proof(probe, gate.before, config.bound))
+
+
+def _described(graph: Graph, reason: str) -> Graph:
+    """With what the file says of itself, and why it ships."""
+    model = onnx.load(str(graph.path), load_external_data=False)
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return Graph(
+        graph.path, msgspec.structs.replace(graph.facts, ir=model.ir_version, producer=producer, reason=reason)
+    )
 
 
 def _reason(whole: Verdict, passed: _Candidate | None, ships: bool, operators: int, config: GateConfig) -> str:

@@ -40,6 +40,10 @@ class GraphFacts(Config, frozen=True, kw_only=True):
     opset: int
     reason: str
     """What the gate found: why int8 ships, or why it doesn't."""
+    ir: int = 0
+    """Version of the file's form; 0 where it isn't said, as in bundles of format 1."""
+    producer: str = ""
+    """What wrote the file last, by its own words."""
     spared: tuple[str, ...] = ()
     """Operators of an int8 graph that stay float32, because the gate refused it with them in int8."""
 

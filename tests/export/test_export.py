@@ -169,6 +169,14 @@ def test_a_new_item_stands_among_the_items_that_the_shipped_encoder_finds_alike(
     assert best.score == pytest.approx(float((vectors @ vector).max()), abs=1e-5)
 
 
+def test_the_manifest_says_what_form_each_graph_has(toy_bundle):
+    for name, facts in Manifest.read(toy_bundle).graphs.items():
+        graph = onnx.load(toy_bundle / f"{name}.onnx")
+        assert facts.ir == graph.ir_version > 0
+        assert facts.producer.startswith(graph.producer_name)
+        assert facts.opset in [part.version for part in graph.opset_import if part.domain == ""]
+
+
 def test_both_routes_give_the_same_vectors(toy_model, tmp_path):
     encoder = Model.load(toy_model).encoder
     optimum_exporter.export_encoder(encoder, tmp_path / "encoder.onnx")

@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = manifest.encoder
     print(f"  encoder   {encoder.name}, {encoder.max_tokens} tokens, reads {', '.join(encoder.template.fields)}")
     for role, graph in manifest.graphs.items():
-        print(f"  {role:<9} {graph.precision}, {manifest.files[graph.file].bytes / 1e6:.2f} MB: {graph.reason}")
+        size = manifest.files[graph.file].bytes / 1e6
+        print(f"  {role:<9} {graph.precision}, {size:.2f} MB, opset {graph.opset}: {graph.reason}")
     index = manifest.index
     print(f"  index     HNSW M {index.m}, ef {index.ef}, recall {index.recall:.3f}")
     print(f"            a step of breadth counts as {index.step_rows:g} rows of an exact scan")
