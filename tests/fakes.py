@@ -6,6 +6,7 @@ the damped votes of the neighbours. Item `i` of a history votes for item `i + 1`
 `len(items) - 1 - i` times: the first is the most popular, the last is cold.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import hnswlib
@@ -145,6 +146,12 @@ def ring(count, step=1, decay=DECAY):
 def neighbours_of(weights, decay=DECAY):
     """Row `i` of a dense matrix says what an item `i` of a history votes for."""
     return Neighbours.of_rows([(np.flatnonzero(row), row[np.flatnonzero(row)]) for row in weights], decay)
+
+
+def turned_round(table):
+    """int8 gone bad: a single step is left, and what was said for an item counts against it."""
+    steps = np.sign(-table.weights).astype(np.int8)
+    return replace(table, weights=steps, scales=np.ones(len(table), np.float32))
 
 
 def random_vectors(count, seed=0, dim=DIM):

@@ -71,6 +71,12 @@ class Form:
     index: Index
     tables: Tables
 
+    @property
+    def bytes(self) -> int:
+        """Size of graphs and tables."""
+        tables = (self.tables.neighbours.bytes, self.tables.followers.bytes)
+        return sum(graph.path.stat().st_size for graph in self.graphs.values()) + sum(tables)
+
     def with_graph(self, role: str, graph: Graph, index: Index | None = None) -> "Form":
         """Another graph in that role; of the encoder with the index that it leads to."""
         return replace(self, graphs={**self.graphs, role: graph}, index=index or self.index)

@@ -84,7 +84,7 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         shown.advance()
         choice = choose_precision(variants, probe, config.gate, work)
         shown.advance()
-        quality = choice.quality
+        quality = choice.verdicts["all"].quality
         if before is not None:
             quality |= compare(before, choice.answers, probe, config.gate.bound).against_base
         with staged_folder(out) as folder:

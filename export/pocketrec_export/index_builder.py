@@ -24,7 +24,7 @@ class IndexConfig(Config, frozen=True, kw_only=True):
     m: Annotated[int, Meta(ge=2, le=128)] = 16
     """Links of an item in each layer of the graph."""
     ef_construction: Annotated[int, Meta(ge=10)] = 400
-    """Breadth of the search that finds them; with 200 a request must search a sixth more broadly (decision 0034)."""
+    """Breadth of the search that finds them; more takes longer and spares requests breadth (docs/decisions/0034)."""
     recall: Annotated[float, Meta(gt=0, le=1)] = 0.98
     """Share of the exact answer that a search must return, on average over user vectors of each kind."""
     seed: int = 0

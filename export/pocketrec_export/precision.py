@@ -22,7 +22,7 @@ from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 from pocketrec_export.sensitivity import fewest_spared, scan
 
-TABLES = "tables"
+ITEM_WEIGHTS = "item weights"
 """Neighbours and followers, beside the roles of graphs."""
 
 
@@ -58,25 +58,11 @@ class Choice:
     form: Form
     """The manifest's facts say why."""
     verdicts: dict[str, Verdict]
-    """By role, each graph alone in int8, wholly; `tables` those alone; `all` is what ships, together."""
+    """By role, each graph alone in int8, wholly; `item weights` those alone; `all` is what ships, together."""
     answers: Answers
     """What was answered by what ships."""
     proof: Proof
     """What was asked, and what the float32 bundle answered."""
-
-    @property
-    def quality(self) -> dict[str, float]:
-        """Figures for the manifest."""
-        verdict = self.verdicts["all"]
-        figures = {f"{name.replace('/', '/ndcg@10/')}": value for name, value in verdict.ndcg.items()}
-        return {
-            **figures,
-            "overlap@10": verdict.overlap,
-            "loss": verdict.loss,
-            "loss_upper": verdict.upper,
-            "cosine": verdict.cosine,
-            "batch_delta_max": verdict.company,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +72,8 @@ class _Candidate:
     put: Callable[[Form], Form]
     """Puts it into a form."""
     verdict: Verdict
+    saved: int
+    """Bytes fewer than in float32."""
     spared: tuple[str, ...]
     """Operators that stay float32."""
 
@@ -109,13 +97,23 @@ class Gate:
         index = self.variants.indexes.read_by(graph) if role == "encoder" else None
         return self._judged(lambda form: form.with_graph(role, graph, index), graph.facts.spared)
 
-    def tables(self) -> _Candidate:
+    def item_weights(self) -> _Candidate:
         """Neighbours and followers."""
         return self._judged(lambda form: replace(form, tables=form.tables.quantised()), ())
 
+    def mixture(self, chosen: Mapping[str, _Candidate]) -> tuple[Form, Answers, Verdict]:
+        """Several parts in int8: the form, what it answers, and the gate's word."""
+        form = self.variants.full
+        for candidate in chosen.values():
+            form = candidate.put(form)
+        answers = self.answers(form, self.probe)
+        return form, answers, compare(self.before, answers, self.probe, self.bound)
+
     def _judged(self, put: Callable[[Form], Form], spared: tuple[str, ...]) -> _Candidate:
-        answers = self.answers(put(self.variants.full), self.probe)
-        return _Candidate(put, compare(self.before, answers, self.probe, self.bound), spared)
+        full = self.variants.full
+        form = put(full)
+        verdict = compare(self.before, self.answers(form, self.probe), self.probe, self.bound)
+        return _Candidate(put, verdict, full.bytes - form.bytes, spared)
 
     def sparing(self, role: str) -> _Candidate | None:
         """The graph in int8 but for the fewest operators that the gate asks for; None if that is no gain."""
@@ -167,21 +165,12 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
             if best is not None and best.verdict.passed:
                 passed[role] = best
             shown.advance()
-        tables = gate.tables()
-        verdicts[TABLES] = tables.verdict
-        if tables.verdict.passed:
-            passed[TABLES] = tables
+        weights = gate.item_weights()
+        verdicts[ITEM_WEIGHTS] = weights.verdict
+        if weights.verdict.passed:
+            passed[ITEM_WEIGHTS] = weights
         shown.advance()
-        chosen = dict(passed)
-        while True:
-            form = variants.full
-            for candidate in chosen.values():
-                form = candidate.put(form)
-            answers = gate.answers(form, probe)
-            together = compare(gate.before, answers, probe, config.bound)
-            if together.passed or not chosen:
-                break
-            del chosen[max(chosen, key=lambda part: chosen[part].verdict.upper)]
+        chosen, form, answers, together = _together(gate, passed)
         shown.advance()
     operators = {role: len(variants.int8[role].operators) for role in ROLES}
     words = {
@@ -189,8 +178,27 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         for part, verdict in verdicts.items()
     }
     graphs = {role: _described(graph, words[role]) for role, graph in form.graphs.items()}
-    shipped = Form(graphs, form.index, replace(form.tables, reason=words[TABLES]))
+    shipped = Form(graphs, form.index, replace(form.tables, reason=words[ITEM_WEIGHTS]))
     return Choice(shipped, {**verdicts, "all": together}, answers, Proof(probe, gate.before, config.bound))
+
+
+def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str, _Candidate], Form, Answers, Verdict]:
+    """The most of what passed alone that passes together, with the form it makes, its answers and the gate's word.
+
+    Where all of it is too much, a single part stays float32 if that is enough: of several such parts the one whose int8
+    saves fewest bytes. Else the part that loses most goes first.
+    """
+    chosen = dict(passed)
+    while True:
+        form, answers, verdict = gate.mixture(chosen)
+        if verdict.passed or not chosen:
+            return chosen, form, answers, verdict
+        for part in sorted(chosen, key=lambda part: chosen[part].saved):
+            fewer = {name: candidate for name, candidate in chosen.items() if name != part}
+            form, answers, verdict = gate.mixture(fewer)
+            if verdict.passed:
+                return fewer, form, answers, verdict
+        del chosen[max(chosen, key=lambda part: chosen[part].verdict.upper)]
 
 
 def _described(graph: Graph, reason: str) -> Graph:

@@ -18,7 +18,7 @@ from pocketrec.staging import write_whole
 from pocketrec.text import TextTemplate
 
 FORMAT = 2
-"""2: item-item weights in int8 too, their rows in 16 bits. 1: both as they were fitted."""
+"""2: item-item weights in int8 too, rows of up to 65,536 items in 16 bits. 1: both as they were fitted."""
 NAME = "manifest.json"
 _NO_DIGEST = "0" * 64
 
@@ -41,7 +41,7 @@ class GraphFacts(Config, frozen=True, kw_only=True):
     reason: str
     """What the gate found: why int8 ships, or why it doesn't."""
     ir: int = 0
-    """Version of the file's form; 0 where it isn't said, as in bundles of format 1."""
+    """Version of the file's form; 0 where it isn't said, as in bundles made in format 1."""
     producer: str = ""
     """What wrote the file last, by its own words."""
     spared: tuple[str, ...] = ()

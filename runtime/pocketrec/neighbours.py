@@ -26,6 +26,8 @@ _MOST_VOTERS = 256
 """Items of a history that vote at most, for speed; where votes don't fall, few histories are longer."""
 _STEPS = 127
 """Between 0 and an item's largest weight in int8."""
+_LEAST = float(np.finfo(np.float32).tiny) * _STEPS
+"""An item's weights below this are nothing: a step would be smaller than float32 tells exactly."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class Neighbours:
         return replace(self, rows=self.rows.astype(np.uint16)) if len(self) <= _SHORT_ROWS else self
 
     def quantised(self) -> "Neighbours":
-        """Nearly the same votes in less than half the bytes: int8 in steps of 1/127 of each item's largest weight.
+        """Nearly the same votes: int8 in steps of 1/127 of each item's largest weight.
+
+        A vote takes 3 bytes in place of 8, in a catalogue too large for narrow rows 5.
 
         Example:
             >>> table = Neighbours.of_rows([(np.array([0, 1]), np.array([0.5, -0.126]))], decay=1.0).quantised()
@@ -93,7 +97,7 @@ class Neighbours:
         lengths = np.diff(self.indptr)
         largest = np.zeros(len(self), np.float32)
         largest[lengths > 0] = np.maximum.reduceat(np.abs(self.values), self.indptr[:-1][lengths > 0])
-        scales = np.where(largest > 0, largest / np.float32(_STEPS), np.float32(1))
+        scales = np.where(largest > _LEAST, largest / np.float32(_STEPS), np.float32(1))
         steps = np.rint(self.values / scales.repeat(lengths)).astype(np.int8)
         return replace(self.narrowed(), weights=steps, scales=scales)
 
@@ -101,6 +105,11 @@ class Neighbours:
     def precision(self) -> Precision:
         """In which the weights are kept."""
         return "int8" if self.weights.dtype == np.int8 else "fp32"
+
+    @property
+    def bytes(self) -> int:
+        """Size of the arrays."""
+        return self.indptr.nbytes + self.rows.nbytes + self.weights.nbytes + self.scales.nbytes
 
     @property
     def values(self) -> Sums:

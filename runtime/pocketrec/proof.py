@@ -124,6 +124,18 @@ class Verdict:
         return max(self.uppers.values(), default=0.0)
 
     @property
+    def quality(self) -> dict[str, float]:
+        """Figures for the manifest."""
+        return {
+            **{name.replace("/", "/ndcg@10/"): value for name, value in self.ndcg.items()},
+            "overlap@10": self.overlap,
+            "loss": self.loss,
+            "loss_upper": self.upper,
+            "cosine": self.cosine,
+            "batch_delta_max": self.company,
+        }
+
+    @property
     def against_base(self) -> dict[str, float]:
         """Figures for the manifest of a smaller size, where what answered before is the model as it was trained."""
         figures = {}

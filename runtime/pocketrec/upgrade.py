@@ -1,7 +1,7 @@
 """Turn a bundle of an older format into one of this version's, without the model that it came from.
 
-From format 1 to 2: rows of neighbours and followers in 16 bits, which changes no answer, and their weights in int8,
-which ships as at export: where the bundle's own proof says that rankings stay inside its bound.
+From format 1 to 2: rows of neighbours and followers in 16 bits, up to 65,536 items, which changes no answer; and their
+weights in int8, which ships as at export: where the bundle's own proof says that rankings stay inside its bound.
 """
 
 import shutil
@@ -13,10 +13,8 @@ from pocketrec.bundle import Bundle
 from pocketrec.errors import BundleError
 from pocketrec.manifest import FORMAT, NAME, Manifest, NeighbourFacts, describe_files
 from pocketrec.neighbours import Neighbours
-from pocketrec.proof import FILE, Answers, Proof, compare
+from pocketrec.proof import FILE, Answers, Proof, Verdict, compare
 from pocketrec.staging import check_replaceable, staged_folder
-
-TABLES = ("neighbours", "followers")
 
 
 def upgrade(folder: Path, out: Path) -> Manifest:
@@ -24,50 +22,84 @@ def upgrade(folder: Path, out: Path) -> Manifest:
 
     Args:
         folder: Bundle of an older format; it stays as it is, unless it lies at `out`.
-        out: Folder of the new one; an older bundle there is replaced when the new one is whole.
+        out: Folder of the new one; an older bundle there is replaced when the new one is whole. An overlay of the old
+            bundle goes with the new one too.
 
     Returns:
-        The manifest of the new one. An overlay of the old one goes with it too.
+        The manifest of the new one.
 
     Raises:
-        BundleError: It has this format, or one that is newer, or is altered.
+        BundleError: The bundle has this format, or one that is newer, or is altered, or its place can't be taken.
         DataError: Something else lies at `out`.
     """
     manifest = Manifest.read(folder)
     if manifest.format == FORMAT:
         raise BundleError(f"{folder} has format {FORMAT}, the newest that there is: nothing to upgrade")
     check_replaceable(out, NAME, "a bundle")
+    _check_place(folder, out, manifest)
     bundle = Bundle.open(folder)
     with staged_folder(out) as aside:
-        shutil.copytree(folder, aside, dirs_exist_ok=True)
+        for name in manifest.files:
+            (aside / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / name, aside / name)
         if FILE not in manifest.files:
-            return _rewritten(aside, bundle, int8=False, reason="float32: no proof came along to judge int8 by")
+            return _written(aside, bundle, bundle.tables, "float32: no proof came along to judge int8 by")
         proof = Proof.load(folder / FILE)
-        _rewritten(aside, bundle, int8=True, reason="on trial")
-        verdict = compare(proof.answers, Answers.of(aside, proof.probe, bundle.catalogue.ids), proof.probe, proof.bound)
-        said = f"{verdict.words}; bound {proof.bound:.2%}"
+        small = bundle.neighbours.quantised(), bundle.followers.quantised()
+        _written(aside, bundle, small, "on trial")
+        verdict = _judged(aside, bundle, proof)
+        bound = f"bound {proof.bound:.2%}"
         if verdict.passed:
-            return _rewritten(aside, bundle, int8=True, reason=f"int8 passed the gate with all else as it was: {said}")
-        return _rewritten(aside, bundle, int8=False, reason=f"float32: int8 failed the gate: {said}")
+            reason = f"int8 passed the gate with all else as it was: {verdict.words}; {bound}"
+            return _written(aside, bundle, small, reason, verdict.quality)
+        before = _judged(folder, bundle, proof)
+        if before.passed:
+            reason = f"float32: int8 failed the gate: {verdict.words}; {bound}"
+        else:
+            reason = f"float32: even so the bundle doesn't rank here as at export: {before.words}; {bound}"
+        return _written(aside, bundle, bundle.tables, reason)
 
 
-def _rewritten(aside: Path, bundle: Bundle, int8: bool, reason: str) -> Manifest:
-    """Write tables and manifest in the present format."""
-    for name, table in zip(TABLES, bundle.tables, strict=True):
+def _check_place(folder: Path, out: Path, manifest: Manifest) -> None:
+    """Refuse a place below the old bundle, or its own where something lies that would go with it."""
+    if folder.resolve() in out.resolve().parents:
+        raise BundleError(f"{out} lies in {folder} itself: name a folder beside it")
+    if out.resolve() != folder.resolve():
+        return
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if foreign := sorted(found - {NAME, *manifest.files}):
+        raise BundleError(f"{folder / foreign[0]} isn't of the bundle and would be lost: name another folder")
+
+
+def _judged(folder: Path, bundle: Bundle, proof: Proof) -> Verdict:
+    answers = Answers.of(folder, proof.probe, bundle.catalogue.ids)
+    return compare(proof.answers, answers, proof.probe, proof.bound)
+
+
+def _written(
+    aside: Path,
+    bundle: Bundle,
+    tables: tuple[Neighbours, Neighbours],
+    reason: str,
+    quality: dict[str, float] | None = None,
+) -> Manifest:
+    """Write tables and manifest in the present format; with other figures of the gate where tables changed them."""
+    manifest = bundle.manifest
+    neighbours, followers = (table.narrowed() for table in tables)
+    for name, table in (("neighbours", neighbours), ("followers", followers)):
         shutil.rmtree(aside / name)
-        (table.quantised() if int8 else table.narrowed()).save(aside / name)
+        table.save(aside / name)
 
     def facts(before: NeighbourFacts, table: Neighbours) -> NeighbourFacts:
-        return replace(before, precision="int8" if int8 else table.precision, reason=reason)
+        return replace(before, precision=table.precision, reason=reason)
 
-    manifest = bundle.manifest
-    manifest = replace(
+    replace(
         manifest,
         format=FORMAT,
-        neighbours=facts(manifest.neighbours, bundle.neighbours),
-        followers=facts(manifest.followers, bundle.followers),
+        neighbours=facts(manifest.neighbours, neighbours),
+        followers=facts(manifest.followers, followers),
+        quality={**manifest.quality, **(quality or {})},
         provenance={**manifest.provenance, "upgraded_from": f"format {manifest.format}"},
         files=describe_files(aside),
-    )
-    manifest.write(aside)
+    ).write(aside)
     return Manifest.read(aside)

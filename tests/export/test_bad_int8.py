@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from fakes import turned_round
 from msgspec.structs import replace
 from onnx import numpy_helper
 from torch import nn
@@ -112,7 +113,7 @@ def test_item_weights_in_int8_pass_where_they_keep_rankings(toy_model, tmp_path)
     exported = export(toy_model, tmp_path / "bundle", CONFIG)
     tables = (exported.manifest.neighbours, exported.manifest.followers)
     assert [table.precision for table in tables] == ["int8", "int8"]
-    assert exported.choice.verdicts["tables"].passed
+    assert exported.choice.verdicts["item weights"].passed
     assert "int8 passed the gate" in tables[0].reason
     kept, full = Bundle.open(tmp_path / "bundle").neighbours, Model.load(toy_model).neighbours
     assert (kept.weights.dtype, kept.rows.dtype) == (np.int8, np.uint16)
@@ -120,18 +121,12 @@ def test_item_weights_in_int8_pass_where_they_keep_rankings(toy_model, tmp_path)
     assert np.abs(kept.values - full.values).max() <= np.abs(full.values).max() / 127 / 2 + 1e-6
 
 
-def test_item_weights_in_steps_too_coarse_are_blocked_and_kept_in_float32(toy_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(Neighbours, "quantised", coarse)
+def test_item_weights_that_int8_spoils_are_blocked_and_kept_in_float32(toy_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(Neighbours, "quantised", turned_round)
     exported = export(toy_model, tmp_path / "bundle", CONFIG)
-    assert not exported.choice.verdicts["tables"].passed
+    assert not exported.choice.verdicts["item weights"].passed
     assert exported.manifest.followers.precision == "fp32"
     assert exported.manifest.followers.reason.startswith("float32: int8 failed the gate")
     assert {graph.precision for graph in exported.manifest.graphs.values()} == {"int8"}
     kept, full = Bundle.open(tmp_path / "bundle").followers, Model.load(toy_model).followers
     assert np.array_equal(kept.values, full.values)
-
-
-def coarse(table):
-    """int8 that is left with a single step, turned round: what was said most strongly counts least."""
-    steps = np.sign(-table.weights).astype(np.int8)
-    return dataclasses.replace(table, weights=steps, scales=np.ones(len(table), np.float32))

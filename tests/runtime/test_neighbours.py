@@ -107,6 +107,13 @@ def test_rows_become_narrow_where_the_catalogue_is_small_enough():
     assert ring(65_537).quantised().votes(np.array([65_535], np.int32))[0].tolist() == [65_536]
 
 
+def test_weights_too_small_for_float32_to_step_between_become_nothing():
+    table = Neighbours.of_rows([(np.array([0, 1]), np.array([1e-44, -3e-39])), (np.array([0]), np.array([1e-30]))], 1.0)
+    small = table.quantised()
+    assert small.weights.tolist() == [0, 0, 127]
+    assert small.values[2] == pytest.approx(1e-30)
+
+
 def test_saving_and_opening_int8_gives_the_same_votes(tmp_path):
     small = neighbours_of(np.random.default_rng(0).random((9, 9))).quantised()
     small.save(tmp_path / "small")

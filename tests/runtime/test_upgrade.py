@@ -1,13 +1,14 @@
 """A bundle of an older format becomes one of the newest, which answers as the old one did."""
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from fakes import turned_round
 
 from pocketrec import Item, Recommender
 from pocketrec.bundle import Bundle
@@ -15,6 +16,7 @@ from pocketrec.cli import main
 from pocketrec.errors import BundleError, DataError
 from pocketrec.manifest import FORMAT, Manifest, describe_files
 from pocketrec.neighbours import Neighbours
+from pocketrec.proof import Answers
 from pocketrec.upgrade import upgrade
 
 OLD = Path(__file__).parents[1] / "golden" / "format-1" / "bundle"
@@ -35,6 +37,7 @@ def test_it_answers_as_before_and_is_smaller(tmp_path):
     assert manifest.bytes_below("neighbours/") < Manifest.read(OLD).bytes_below("neighbours/")
     assert Bundle.open(tmp_path / "new").neighbours.precision == manifest.neighbours.precision == "int8"
     assert manifest.neighbours.reason == manifest.followers.reason
+    assert f"overlap@10 {manifest.quality['overlap@10']:.3f}" in manifest.neighbours.reason
     old, new = Recommender.load(OLD), Recommender.load(tmp_path / "new")
     for request in REQUESTS:  # near ties may change places
         assert len(set(ids(old, **request)) & set(ids(new, **request))) >= 4
@@ -53,11 +56,7 @@ def test_what_was_added_since_goes_along(tmp_path):
 
 
 def test_int8_that_ranks_otherwise_is_kept_out(tmp_path, monkeypatch):
-    def spoilt(table):
-        steps = np.sign(-table.weights).astype(np.int8)
-        return dataclasses.replace(table, weights=steps, scales=np.ones(len(table), np.float32))
-
-    monkeypatch.setattr(Neighbours, "quantised", spoilt)
+    monkeypatch.setattr(Neighbours, "quantised", turned_round)
     manifest = upgrade(OLD, tmp_path / "new")
     assert manifest.neighbours.reason.startswith("float32: int8 failed the gate")
     old, new = Bundle.open(OLD), Bundle.open(tmp_path / "new")
@@ -85,6 +84,48 @@ def test_it_may_take_the_old_ones_place(tmp_path):
     upgrade(tmp_path / "bundle", tmp_path / "bundle")
     assert Manifest.read(tmp_path / "bundle").format == FORMAT
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_what_lies_beside_the_bundles_files_is_neither_taken_along_nor_lost(tmp_path):
+    shutil.copytree(OLD, tmp_path / "old")
+    recommender = Recommender.load(tmp_path / "old", overlay=tmp_path / "old")
+    recommender.upsert([Item(id="late", title="green vase, late")])
+    manifest = upgrade(tmp_path / "old", tmp_path / "new")
+    assert not [name for name in manifest.files if "overlay" in name]
+    assert not list((tmp_path / "new").glob("overlay*"))
+    with pytest.raises(BundleError, match=r"overlay\.sqlite.*would be lost"):
+        upgrade(tmp_path / "old", tmp_path / "old")
+    with pytest.raises(BundleError, match=r"lies in .*old itself"):
+        upgrade(tmp_path / "old", tmp_path / "old" / "inner")
+    assert "late" in ids(Recommender.load(tmp_path / "old", overlay=tmp_path / "old"), query="green vase")
+
+
+def test_an_upgrade_that_is_killed_leaves_the_old_bundle_whole(tmp_path, monkeypatch):
+    shutil.copytree(OLD, tmp_path / "bundle")
+
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Answers, "of", killed)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(tmp_path / "bundle", tmp_path / "bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert Manifest.read(tmp_path / "bundle").format == 1
+    Bundle.open(tmp_path / "bundle")
+
+
+def test_a_machine_where_the_bundle_itself_ranks_otherwise_is_not_the_tables_fault(tmp_path, monkeypatch):
+    real = Answers.of
+
+    def elsewhere(*given):
+        answers = real(*given)
+        return replace(answers, histories=answers.histories[::-1], queries=answers.queries[::-1])
+
+    monkeypatch.setattr(Answers, "of", elsewhere)
+    manifest = upgrade(OLD, tmp_path / "new")
+    assert manifest.neighbours.precision == "fp32"
+    assert "doesn't rank here as at export" in manifest.neighbours.reason
+    assert manifest.quality == Manifest.read(OLD).quality
 
 
 def test_the_newest_format_is_not_upgraded(tmp_path):

@@ -140,12 +140,14 @@ def test_variants_that_differ_in_neighbours_alone_share_a_tower(done):
     assert len(list((work / "shared" / "towers").iterdir())) == len(trained) * len(splits)
 
 
-def test_each_way_of_neighbours_is_fitted_once_for_all_variants(done):
+def test_all_variants_take_the_same_fits_of_each_way_of_neighbours(done):
     _, work, _ = done
     ways, splits, times = NeighbourChoiceConfig(), 2, 2  # to choose, and once more with validation's targets
     fitted = list((work / "shared" / "fits").iterdir())
     of_all = (len(ways.fits) + len(ways.followers)) * splits
     assert of_all < len(fitted) <= of_all * times
+    last = max(path.stat().st_mtime_ns for path in (work / "base").rglob("model.json"))
+    assert all(path.stat().st_mtime_ns < last for path in fitted)  # the base fits all that the others need
     base, other = (Model.load(work / name / "seed-0" / "model") for name in ("base", "without residual"))
     assert np.array_equal(base.followers.weights, other.followers.weights)
 

@@ -40,7 +40,8 @@ def test_other_histories_texts_vectors_or_settings_are_another_fit(tmp_path, fit
     vectors = np.random.default_rng(0).random((4, 3), np.float32)
 
     def fit(histories=HISTORIES, texts=TEXTS, vectors=vectors, past=10, way=WAY):
-        Fits(texts, vectors, past, tmp_path / "fits").neighbours(histories, way)
+        fits = Fits(texts, vectors, past, tmp_path / "fits")
+        return fits.neighbours(histories, way), fits.followers(histories, FollowerConfig())
 
     fit()
     fit(histories=[*HISTORIES, np.array([3], np.int32)])
@@ -49,8 +50,10 @@ def test_other_histories_texts_vectors_or_settings_are_another_fit(tmp_path, fit
     )  # the same rows, cut elsewhere
     fit(texts=["green lamp", *TEXTS[1:]])
     fit(vectors=vectors + 1)
-    fit(past=5)
+    assert fitted == ["fit_neighbours", "fit_followers"] * 5
+    fit(past=5)  # of which followers alone know
+    assert fitted[10:] == ["fit_followers"]
     fit(way=NeighbourConfig(regularisation=2.0))
-    assert len(fitted) == 7
+    assert fitted[11:] == ["fit_neighbours"]
     fit()
-    assert len(fitted) == 7
+    assert len(fitted) == 12

@@ -34,27 +34,27 @@ class Fits:
 
     def neighbours(self, histories: Sequence[Rows], way: NeighbourConfig) -> Neighbours:
         """As `fit_neighbours`."""
-        return self._once(histories, way, 1.0, lambda: fit_neighbours(histories, self.texts, self.vectors, way))
+        name = self._name(histories, way)
+        return self._once(name, 1.0, lambda: fit_neighbours(histories, self.texts, self.vectors, way))
 
     def followers(self, histories: Sequence[Rows], way: FollowerConfig) -> Neighbours:
         """As `fit_followers`."""
-        return self._once(
-            histories, way, way.decay, lambda: fit_followers(histories, self.texts, self.vectors, self.past, way)
-        )
+        name = self._name(histories, way, str(self.past))
+        return self._once(name, way.decay, lambda: fit_followers(histories, self.texts, self.vectors, self.past, way))
 
-    def _once(self, histories: Sequence[Rows], way: Config, decay: float, fit: Callable[[], Neighbours]) -> Neighbours:
+    def _once(self, name: str, decay: float, fit: Callable[[], Neighbours]) -> Neighbours:
         if self.kept is None:
             return fit()
-        folder = self.kept / self._name(histories, way)
+        folder = self.kept / name
         if not folder.exists():
             fitted = fit()
             with staged_folder(folder) as aside:
                 fitted.save(aside)
         return Neighbours.open(folder, decay)
 
-    def _name(self, histories: Sequence[Rows], way: Config) -> str:
+    def _name(self, histories: Sequence[Rows], way: Config, *more: str) -> str:
         """Of the folder: a digest of everything that the weights come from."""
-        digest = hashlib.sha256(text_digest(type(way).__name__, str(self.past), *self.texts).encode())
+        digest = hashlib.sha256(text_digest(type(way).__name__, *more, *self.texts).encode())
         lengths = np.array([len(rows) for rows in histories], np.int64)
         rows = np.concatenate([*histories, np.zeros(0, np.int32)])
         for part in (msgspec.json.encode(way), lengths.tobytes(), rows.tobytes(), self.vectors.tobytes()):

@@ -83,5 +83,5 @@ def run(arguments: argparse.Namespace) -> None:
                 **{f"fused/{name}": fused.operators / fused.of for name, fused in fusions.items()},
                 "recall": index.recall,
             },
-            notes={**{role: graph.reason for role, graph in manifest.graphs.items()}, "tables": tables.reason},
+            notes={**{role: graph.reason for role, graph in manifest.graphs.items()}, "item weights": tables.reason},
         ).write(arguments.json)

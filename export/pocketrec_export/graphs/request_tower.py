@@ -18,7 +18,11 @@ from pocketrec_export.graphs.user import UNSEEN, Block, UserTower
 class RequestTower(nn.Module):
     """A trained tower, rearranged; takes and gives what `UserTower` does, up to rounding.
 
+    With many heads the last block has more weights than before, 2 heads dim^2 in place of 4 dim^2; its work for a long
+    history is less all the same.
+
     Example:
+        >>> from pocketrec_export.graphs.user import TowerConfig
         >>> tower = UserTower(8, TowerConfig(hidden=16)).eval()
         >>> request = torch.randn(3, 5, 8), torch.zeros(3, 5, dtype=torch.long), torch.ones(3, 5)
         >>> torch.allclose(RequestTower(tower)(*request), tower(*request), atol=1e-5)

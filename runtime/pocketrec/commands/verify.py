@@ -41,12 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
             seeds=(),
             duration_s=round(time.perf_counter() - started, 3),
             metrics={
-                **{name.replace("/", "/ndcg@10/"): value for name, value in verdict.ndcg.items()},
+                **verdict.quality,
                 **{f"{name}/loss": value for name, value in verdict.losses.items()},
                 **{f"{name}/loss_upper": value for name, value in verdict.uppers.items()},
-                "overlap@10": verdict.overlap,
-                "cosine": verdict.cosine,
-                "batch_delta_max": verdict.company,
                 "bound": proof.bound,
             },
         ).write(arguments.json)
