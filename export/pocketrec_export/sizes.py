@@ -1,7 +1,7 @@
 """Sizes of a bundle: with the encoder as it was trained, or with a student of it.
 
-`base` ships the model's own encoder. `small` has at most six layers, `tiny` three and a vocabulary cut to the domain,
-`nano` a static table of token vectors. API, index and all that behaviour taught are the same in each.
+`base` ships the model's own encoder. `small` has at most six layers, `tiny` two narrow ones and a vocabulary cut to the
+domain, `nano` a static table of token vectors. API, index and all that behaviour taught are the same in each.
 """
 
 from pathlib import Path

@@ -14,6 +14,7 @@ from pocketrec.config import Config
 from pocketrec.errors import DataError
 from pocketrec.staging import check_replaceable
 from pocketrec_export.distil.imitation import ImitationConfig, Lesson, cosine, imitate
+from pocketrec_export.distil.narrowing import narrow
 from pocketrec_export.distil.replacement import on_axes, with_student
 from pocketrec_export.distil.static import principal_axes, static_student
 from pocketrec_export.distil.student import shallower
@@ -27,14 +28,18 @@ from pocketrec_export.tokenizer import FILE as TOKENIZER
 from pocketrec_export.tokenizer import read_tokenizer, token_ids
 
 CARD = "distilled.json"
+_JUDGES = 500
+"""Texts that say which units of a student stay."""
 Size = Literal["small", "tiny", "nano"]
-"""`small` and `tiny` have fewer of the teacher's layers, `nano` is a static table."""
+"""`small` and `tiny` have fewer of the teacher's layers, `tiny` narrower ones; `nano` is a static table."""
 
 
 class ShallowConfig(ImitationConfig, frozen=True, kw_only=True):
-    """A student with fewer layers."""
+    """A student with fewer layers, and narrower ones."""
 
     layers: Annotated[int, Meta(ge=1)]
+    hidden_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """Share of the units of feed-forward layers that stays (`pocketrec_export.distil.narrowing`)."""
     epochs: Annotated[int, Meta(ge=1)] = 3
     rate: Annotated[float, Meta(gt=0)] = 2e-4
 
@@ -61,7 +66,7 @@ class DistilConfig(Config, frozen=True, kw_only=True):
     held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.05
     """Share of the items whose texts aren't learnt from: they show what the student is worth."""
     small: ShallowConfig = ShallowConfig(layers=6)
-    tiny: ShallowConfig = ShallowConfig(layers=3)
+    tiny: ShallowConfig = ShallowConfig(layers=2, hidden_share=0.5, epochs=6)
     nano: NanoConfig = NanoConfig()
 
 
@@ -124,8 +129,9 @@ def distil(model: Path, out: Path, size: Size, config: DistilConfig, seed: int =
 
     tokens = token_ids(tokenizer, texts.learn, card.max_tokens)
     if size != "nano":
-        layers = config.small.layers if size == "small" else config.tiny.layers
-        student, axes = shallower(teacher, layers), torch.eye(teacher.width)
+        shape = config.small if size == "small" else config.tiny
+        student, axes = shallower(teacher, shape.layers), torch.eye(teacher.width)
+        narrow(student, shape.hidden_share, tokens[:_JUDGES])
     else:
         axes = principal_axes(ask(texts.learn), min(config.nano.width, teacher.width))
         counts = np.bincount(np.concatenate(tokens), minlength=int(teacher.config.vocab_size))

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         choices=("small", "tiny", "nano"),
         required=True,
-        help="small, tiny: six or three of the teacher's layers; nano: a static table of token vectors",
+        help="small, tiny: six or two of the teacher's layers; nano: a static table of token vectors",
     )
     parser.add_argument(
         "--prune-vocabulary",
