@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import msgspec
+
 from pocketrec.errors import DataError
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
 from pocketrec.results import Machine, Result, installed_versions
 from pocketrec_bench.size_latency import CANDIDATES, PEER, RUN, time_sizes
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.sizes import BundleSize
+from pocketrec_export.model import Model
+from pocketrec_export.sizes import BundleSize, takes_student
 from pocketrec_training.evaluate.evaluation import evaluate
 from pocketrec_training.evaluate.report import EvaluationOptions
 
 SIZES: tuple[BundleSize, ...] = get_args(BundleSize)
+_EXPORT = ExportConfig()
 _OPTIONS = EvaluationOptions(baselines=False, unmasked=False)
 
 
@@ -36,6 +40,8 @@ class Trained:
     """Folder of its sizes."""
     figure: str
     """What it is judged by."""
+    itself: frozenset[BundleSize]
+    """Sizes whose encoder is the model's own: one bundle stands for them all."""
 
     @classmethod
     def of(cls, folder: Path) -> "Iterator[Trained]":
@@ -48,20 +54,24 @@ class Trained:
             found = sorted(folder.glob(f"{stem}-*/model/model.json"))
             if found:
                 model = found[0].parent
-                yield cls(folder.name, folder / "dataset", model, folder / "sizes" / stem, figure)
+                loaded = Model.load(model)
+                itself = frozenset(size for size in SIZES if not takes_student(loaded, size, _EXPORT.student))
+                yield cls(folder.name, folder / "dataset", model, folder / "sizes" / stem, figure, itself)
             elif stem == "seed":
                 raise DataError(f"{folder} holds no seed-N/model: give folders that `pocketrec experiment` left")
 
     def bundle(self, size: BundleSize) -> Path:
         """Its bundle of a size, exported if it isn't there."""
+        size = "base" if size in self.itself else size
         path = self.work / size
         if not (path / "manifest.json").exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            export(self.model, path, ExportConfig(size=size))
+            export(self.model, path, msgspec.structs.replace(_EXPORT, size=size))
         return path
 
     def measured(self, size: BundleSize | None) -> float:
         """Figure on test cases of the bundle of a size, or of the float32 PyTorch model itself."""
+        size = "base" if size in self.itself else size
         kept = self.work / f"{size or 'model'}.json"
         if not kept.exists():
             bundle = None if size is None else self.bundle(size)

@@ -13,13 +13,19 @@ from pocketrec_export.model import Model
 BundleSize = Literal["base", "small", "tiny", "nano"]
 
 
+def takes_student(model: Model, size: BundleSize, config: DistilConfig) -> bool:
+    """Whether a size has another encoder than the model's own, which is `small` where it has few enough layers."""
+    depth = getattr(model.encoder.text_model.config, "num_hidden_layers", 0)  # a static encoder has none
+    return size in ("tiny", "nano") or (size == "small" and depth > config.small.layers)
+
+
 def model_of_size(model: Model, folder: Path, size: BundleSize, config: DistilConfig, work: Path, seed: int) -> Model:
     """The model itself, or one with a student in its encoder's place.
 
     Args:
         model: As it was trained.
         folder: Where it lies.
-        size: Of the encoder; `small` is the model itself where it has no more layers than that.
+        size: Of the encoder.
         config: Of the students.
         work: Folder for the student.
         seed: Of its training.
@@ -28,8 +34,7 @@ def model_of_size(model: Model, folder: Path, size: BundleSize, config: DistilCo
         DataError: The model has too few texts to learn from.
         ModelError: Its encoder has too few layers for a `tiny` one.
     """
-    depth = getattr(model.encoder.text_model.config, "num_hidden_layers", 0)  # a static encoder has none
-    if size == "base" or (size == "small" and depth <= config.small.layers):
+    if size == "base" or not takes_student(model, size, config):
         return model
     distil(folder, work / "student", size, config, seed)
     return Model.load(work / "student")
