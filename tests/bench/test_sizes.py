@@ -45,7 +45,7 @@ def experiment(shop_folder, toy_config, toy_encoder, tmp_path_factory):
 def measured(experiment, monkeypatch, tmp_path, capsys):
     # The gate's search for what to spare, in encoders that know nothing, would take minutes.
     quick = load_config(ExportConfig, overrides=["gate.cases=20", "gate.bound=1"])
-    monkeypatch.setattr(sizes, "ExportConfig", lambda size: replace(quick, size=size, student=STUDENT))
+    monkeypatch.setattr(sizes, "_EXPORT", replace(quick, student=STUDENT))
     assert main(["sizes", str(experiment), "--calls", "10", "--json", str(tmp_path / "export.json")]) == 0
     return Result.read(tmp_path / "export.json"), capsys.readouterr().out
 
@@ -53,8 +53,9 @@ def measured(experiment, monkeypatch, tmp_path, capsys):
 def test_each_size_is_measured_against_the_model_and_timed(experiment, measured):
     result, said = measured
     for size in SIZES:
-        manifests = [Manifest.read(experiment / "sizes" / stem / size) for stem in ("seed", "cold")]
-        assert {manifest.provenance["size"] for manifest in manifests} == {size}
+        own = "base" if size == "small" else size  # of two layers, `small` is the model itself
+        manifests = [Manifest.read(experiment / "sizes" / stem / own) for stem in ("seed", "cold")]
+        assert {manifest.provenance["size"] for manifest in manifests} == {own}
         held = [sum(each.files[name].bytes for name in ("encoder.onnx", "tokenizer.json")) for each in manifests]
         assert result.metrics[f"{size}/encoder_mb"] == pytest.approx(max(held) / 1e6, abs=1e-3)
         assert result.metrics[f"{size}/encode_p50_ms"] > 0
@@ -62,9 +63,10 @@ def test_each_size_is_measured_against_the_model_and_timed(experiment, measured)
         for stem, key, share in (("seed", "ndcg@10", "ndcg_share"), ("cold", "cold/ndcg@10", "cold_ndcg_share")):
             folder = experiment / f"{stem}-0" / "model"
             model = evaluate(experiment / "dataset", folder, None).metrics[key]
-            shipped = evaluate(experiment / "dataset", None, experiment / "sizes" / stem / size).metrics[key]
+            shipped = evaluate(experiment / "dataset", None, experiment / "sizes" / stem / own).metrics[key]
             assert result.metrics[f"{size}/{share}"] == pytest.approx(shipped / model, abs=1e-3)
             assert result.metrics[f"{experiment.name}/{size}/{share}"] == result.metrics[f"{size}/{share}"]
+    assert not (experiment / "sizes" / "seed" / "small").exists()
     assert result.metrics["base/encoder_mb"] > result.metrics["nano/encoder_mb"]
     ratio = result.metrics["sentence-transformers/encode_p50_ms"] / result.metrics["small/encode_p50_ms"]
     assert result.metrics["small/speedup_over_sentence_transformers"] == pytest.approx(ratio, abs=0.01)
