@@ -1,6 +1,7 @@
 """An ablation sets each variant beside the base, finds what was broken, and trains nothing twice."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -12,8 +13,8 @@ from pocketrec.config import load_config
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.results import Result
 from pocketrec_export.model import Model
-from pocketrec_training.ablation import Ablation, AblationConfig, run_ablation
-from pocketrec_training.ablation_result import ablation_result, ablation_rows
+from pocketrec_training.ablation import Ablation, AblationConfig, Reached, run_ablation
+from pocketrec_training.ablation_result import _metrics, ablation_result, ablation_rows
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.significance import permutation_test
@@ -220,6 +221,11 @@ def test_the_command_shows_every_variant_and_writes_the_result(done, shop_file, 
     written = Result.read(tmp_path / "result.json")
     assert (written.name, written.command) == ("ablation-quick", "pocketrec ablate quick")
     assert (written.metrics, written.intervals) == (result.metrics, result.intervals)
+
+
+def test_new_items_of_the_main_split_are_not_taken_for_those_that_were_held_out():
+    main = SimpleNamespace(metrics=lambda: {"ndcg@10": 0.5, "cold/ndcg@10": 1.0}, train_s=1.0)
+    assert _metrics(Reached(main, None)) == {"ndcg@10": 0.5, "train_s": 1.0}
 
 
 def test_what_all_share_is_changed_for_all_and_only_the_named_meet_cold_items(shop_file, tmp_path):
