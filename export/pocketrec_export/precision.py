@@ -189,16 +189,15 @@ def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str
     saves fewest bytes. Else the part that loses most goes first.
     """
     chosen = dict(passed)
-    while True:
-        form, answers, verdict = gate.mixture(chosen)
-        if verdict.passed or not chosen:
-            return chosen, form, answers, verdict
+    form, answers, verdict = gate.mixture(chosen)
+    while chosen and not verdict.passed:
         for part in sorted(chosen, key=lambda part: chosen[part].saved):
             fewer = {name: candidate for name, candidate in chosen.items() if name != part}
             form, answers, verdict = gate.mixture(fewer)
             if verdict.passed:
                 return fewer, form, answers, verdict
         del chosen[max(chosen, key=lambda part: chosen[part].verdict.upper)]
+    return chosen, form, answers, verdict
 
 
 def _described(graph: Graph, reason: str) -> Graph:

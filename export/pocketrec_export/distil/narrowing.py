@@ -55,7 +55,7 @@ class _Block:
 
     layer: nn.Module
     up: list[str]
-    """Names of the products that make its units: two where one gates the other. None where it can't be told."""
+    """Names of the products that make its units: two where one gates the other, none where it can't be told."""
     down: str
     """Name of the product that reads them; empty where it can't be told."""
     seen: Tensor

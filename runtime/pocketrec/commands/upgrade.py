@@ -20,10 +20,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the new bundle and say what became of it."""
     before = Manifest.read(arguments.bundle)
     after = upgrade(arguments.bundle, arguments.out)
-    sizes = (sum(facts.bytes for facts in manifest.files.values()) / 1e6 for manifest in (before, after))
-    print(
-        f"{arguments.out}: format {before.format} -> {after.format}, {' -> '.join(f'{size:.1f} MB' for size in sizes)}"
-    )
+    sizes = f"{before.bytes_below() / 1e6:.1f} MB -> {after.bytes_below() / 1e6:.1f} MB"
+    print(f"{arguments.out}: format {before.format} -> {after.format}, {sizes}")
     print(f"  neighbours and followers: {after.neighbours.reason}")
     if arguments.json:
         write_whole(arguments.json, msgspec.json.format(msgspec.json.encode(after)))
