@@ -69,26 +69,34 @@ def fit_followers(
     new = np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items) == 0
     words = config.text_weight * word_matrix(texts)
     alike = (words.T @ words).tocsr()
-    successions = alike.copy()
-    successions.setdiag(0)  # no item follows itself
-    if items <= config.max_items:
-        gram = torch.from_numpy(alike.toarray())
-        for before, after in _places(histories, items, past, config):
-            gram += torch.from_numpy((before.T @ before).toarray())
-            successions = successions + before.T @ after
-        gram.diagonal().add_(config.regularisation)
-        solved = torch.cholesky_solve(torch.from_numpy(successions.toarray()), torch.linalg.cholesky(gram))
-        solved.fill_diagonal_(0.0)
-        return truncated_with_newcomers(
-            solved.numpy(), vectors, new, config.newcomer_level, config.per_item, config.decay
-        )
-    sizes = alike.diagonal() + config.regularisation
+    together, successions = csr_matrix((items, items), dtype=np.float32), csr_matrix((items, items), dtype=np.float32)
     for before, after in _places(histories, items, past, config):
-        sizes += np.asarray(before.power(2).sum(axis=0)).ravel()
-        successions = successions + before.T @ after
-    weights = (diags_array(1 / sizes) @ successions).tocsr()
+        together, successions = together + before.T @ before, successions + before.T @ after
+    if items <= config.max_items:
+        weights = _regression(together, successions, alike, config.regularisation)
+        return truncated_with_newcomers(weights, vectors, new, config.newcomer_level, config.per_item, config.decay)
+    sizes = together.diagonal() + alike.diagonal() + config.regularisation
+    alike.setdiag(0)  # no item follows itself
+    weights = (diags_array(1 / sizes) @ (alike + successions)).tocsr()
     kept = Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
     return with_votes_by_text(kept, vectors, new, config.newcomer_level)
+
+
+def _regression(
+    together: csr_matrix, successions: csr_matrix, alike: csr_matrix, regularisation: float
+) -> NDArray[np.float32]:
+    """W off its diagonal, dense float32 [items, items].
+
+    With G = P'P + a^2 T'T + lambda I the right side is G + S, where S = P'Y - P'P - lambda I - diag(a^2 T'T) has none
+    of the words' many entries. So W = I + G^-1 S, and a sparse product stands for a dense one of thrice the cost.
+    """
+    gram = torch.from_numpy((together + alike).toarray())
+    gram.diagonal().add_(regularisation)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram)).numpy()
+    rest = successions - together - diags_array(alike.diagonal() + np.float32(regularisation))
+    weights: NDArray[np.float32] = np.ascontiguousarray((rest.T.tocsr() @ inverse).T)
+    np.fill_diagonal(weights, 0.0)
+    return weights
 
 
 def _places(
