@@ -27,9 +27,12 @@ class _Entry(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-_TRAINING = ("accelerate", "peft", "polars", "scipy", "torch", "transformers")
+_EXPORT = ("torch", "onnx", "tqdm", "transformers")
+_TRAINING = (*_EXPORT, "accelerate", "peft", "polars", "scipy")
 COMMANDS = {
-    "prepare": _Entry("pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars",)),
+    "prepare": _Entry(
+        "pocketrec_training.commands.prepare", "clean raw logs into a data set", "training", ("polars", "tqdm")
+    ),
     "train": _Entry("pocketrec_training.commands.train", "train a model on a data set", "training", _TRAINING),
     "tune": _Entry(
         "pocketrec_training.commands.tune", "search for the settings that rank best", "tune", (*_TRAINING, "optuna")
@@ -44,19 +47,19 @@ COMMANDS = {
         "pocketrec_export.commands.export",
         "export a model to an int8 bundle",
         "export",
-        ("torch", "onnx", "transformers"),
+        _EXPORT,
     ),
     "mobile": _Entry(
         "pocketrec_export.commands.mobile",
         "write a bundle's graphs for mobile builds of onnxruntime",
         "export",
-        ("torch", "onnx", "transformers"),
+        _EXPORT,
     ),
     "model": _Entry(
         "pocketrec_export.commands.model",
         "exchange encoders with sentence-transformers",
         "export",
-        ("torch", "transformers"),
+        _EXPORT,
     ),
     "evaluate": _Entry(
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
@@ -71,7 +74,7 @@ COMMANDS = {
         "pocketrec_training.commands.ablate", "say what each part of an experiment is worth", "training", _TRAINING
     ),
     "bench": _Entry(
-        "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib",)
+        "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib", "tqdm")
     ),
     "sizes": _Entry("pocketrec_bench.commands.sizes", "say what each size of bundle costs", "training", _TRAINING),
     "recommend": _Entry("pocketrec.commands.recommend", "print recommendations from a bundle"),
@@ -96,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parser = _parser(name)
         arguments = parser.parse_args(words)
+        if not arguments.quiet:
+            importlib.import_module("pocketrec_export.terminal").show_on_terminal()
         cast(Command, arguments.command_module).run(arguments)
     except (PocketrecError, ValueError, OSError) as error:
         print(f"pocketrec: {_one_line(error)}", file=sys.stderr)
@@ -120,6 +125,8 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
             cast(Command, module).add_arguments(command)
             if entry.module.startswith("pocketrec_"):
                 command.add_argument("--quiet", action="store_true", help="show no progress")
+            else:  # answers at once
+                command.set_defaults(quiet=True)
             command.add_argument("--json", type=Path, metavar="FILE", help="write the result as one JSON object")
             command.set_defaults(command_module=module)
     return parser

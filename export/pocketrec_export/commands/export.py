@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         choices=("base", "small", "tiny", "nano"),
         default="base",
-        help="of the encoder: as it was trained; at most six layers; three, distilled; a static table, distilled",
+        help="of the encoder: as trained; at most six layers; two narrow ones, distilled; a static table, distilled",
     )
     parser.add_argument(
         "--route", choices=("torch", "dynamo", "optimum"), default="torch", help="exporter (default: torch)"

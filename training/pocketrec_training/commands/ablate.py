@@ -25,10 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pocketrec_training.ablation import Ablation, AblationConfig, run_ablation
     from pocketrec_training.ablation_result import ablation_result, ablation_rows
     from pocketrec_training.evaluate.table import aligned
-    from pocketrec_training.terminal import show_on_terminal
 
-    if not arguments.quiet:
-        show_on_terminal()
     path = _toml(arguments.ablation, _ABLATIONS)
     config = load_config(AblationConfig, path)
     ablation = Ablation.of(path.stem, config, _toml(config.experiment, CONFIGS))

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         choices=("small", "tiny", "nano"),
         required=True,
-        help="small, tiny: six or two of the teacher's layers; nano: a static table of token vectors",
+        help="six of the teacher's layers; two of them, narrower; a static table of token vectors",
     )
     parser.add_argument(
         "--prune-vocabulary",
@@ -36,14 +36,11 @@ def run(arguments: argparse.Namespace) -> None:
     # Threads that spin while they wait make training several times slower wherever another program wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from pocketrec_export.distil.distillation import DistilConfig, distil
-    from pocketrec_training.terminal import show_on_terminal
 
     overrides = [*arguments.set]
     if arguments.prune_vocabulary:
         overrides.append("prune_vocabulary=true")
     config = load_config(DistilConfig, arguments.config, overrides)
-    if not arguments.quiet:
-        show_on_terminal()
     started = time.perf_counter()
     distilled = distil(arguments.model, arguments.out, arguments.size, config, arguments.seed)
     seconds = time.perf_counter() - started

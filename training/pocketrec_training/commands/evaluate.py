@@ -47,13 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
     from pocketrec_training.evaluate.plot import plot
     from pocketrec_training.evaluate.report import EvaluationOptions
     from pocketrec_training.evaluate.table import table
-    from pocketrec_training.terminal import show_on_terminal
     from pocketrec_training.train import TrainConfig
 
     if arguments.plot:
         require_extra("bench", ("matplotlib",), "pocketrec evaluate --plot")
-    if not arguments.quiet:
-        show_on_terminal()
     options = EvaluationOptions(
         at=arguments.at,
         baselines=not arguments.no_baselines,

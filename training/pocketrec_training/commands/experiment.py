@@ -27,10 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pocketrec_training.evaluate.html_report import evaluation_page
     from pocketrec_training.evaluate.table import table
     from pocketrec_training.experiment import ExperimentConfig, run_experiment
-    from pocketrec_training.terminal import show_on_terminal
 
-    if not arguments.quiet:
-        show_on_terminal()
     named = Path(arguments.experiment)
     path = named if named.suffix == ".toml" else CONFIGS / f"{named}.toml"
     config, name = load_config(ExperimentConfig, path, arguments.set), path.stem

@@ -71,10 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from pocketrec.staging import write_whole
     from pocketrec_training.prepare import PrepareConfig, prepare
-    from pocketrec_training.terminal import show_on_terminal
 
-    if not arguments.quiet:
-        show_on_terminal()
     options = PrepareConfig(
         columns=_pairs("column", arguments.column),
         missing=_pairs("missing", arguments.missing),

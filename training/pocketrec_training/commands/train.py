@@ -31,13 +31,10 @@ def run(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from pocketrec_training.dataset import Dataset
     from pocketrec_training.processes import Processes
-    from pocketrec_training.terminal import show_on_terminal
     from pocketrec_training.train import TrainConfig, train
 
     config = load_config(TrainConfig, arguments.config, arguments.set)
     first = Processes.here().rank == 0
-    if first and not arguments.quiet:
-        show_on_terminal()
     started = time.perf_counter()
     model = train(Dataset.load(arguments.data), arguments.out, config, arguments.seed, arguments.resume)
     if not first:  # of several processes one speaks

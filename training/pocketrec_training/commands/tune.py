@@ -43,14 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     from pocketrec.results import Machine, Result, installed_versions
     from pocketrec_training.dataset import Dataset
-    from pocketrec_training.terminal import show_on_terminal
     from pocketrec_training.tuning import SearchSpace, TuneOptions, tune
     from pocketrec_training.tuning.report import settings_in_words, trial_metrics, trial_notes, trial_table
 
     options = TuneOptions(arguments.trials, arguments.seeds, arguments.objective, arguments.seed)
     space = SearchSpace.load(arguments.space)
-    if not arguments.quiet:
-        show_on_terminal()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # the table says it all
     started = time.perf_counter()
     dataset = Dataset.load(arguments.data)

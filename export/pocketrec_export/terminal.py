@@ -1,5 +1,6 @@
 """Progress bars on a terminal."""
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -40,6 +41,6 @@ class Terminal:
 
 
 def show_on_terminal() -> None:
-    """Show all further progress as bars, if standard error is a terminal."""
-    if sys.stderr.isatty():
+    """Show all further progress as bars, if standard error is a terminal; of several processes the first alone does."""
+    if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
         show_progress_on(Terminal())
