@@ -35,7 +35,7 @@ from pocketrec.rankings import ndcg
 from pocketrec.results import Result
 from pocketrec_export.model import read_card
 from pocketrec_training.dataset import Dataset, dataset_digest
-from pocketrec_training.default_encoder import default_encoder
+from pocketrec_training.encoder.default import default_encoder
 from pocketrec_training.evaluate.baselines.baseline import Baseline
 from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
 from pocketrec_training.evaluate.case_file import CaseFile

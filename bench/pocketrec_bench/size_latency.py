@@ -75,7 +75,7 @@ def time_sizes_here(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[
         import torch
         from sentence_transformers import SentenceTransformer
 
-        from pocketrec_training.default_encoder import default_encoder
+        from pocketrec_training.encoder.default import default_encoder
 
         torch.set_num_threads(1)
         ways[f"{PEER}/encode_p50_ms"] = reads(SentenceTransformer(str(default_encoder()), device="cpu").encode)

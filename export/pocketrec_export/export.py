@@ -17,13 +17,13 @@ from pocketrec.text import clean_text
 from pocketrec_export.bundle_writer import Form, Graph, Tables
 from pocketrec_export.distil.distillation import DistilConfig
 from pocketrec_export.full_graphs import FullGraphs
-from pocketrec_export.gate import GateConfig, first_half, probe_of
 from pocketrec_export.index_builder import IndexConfig
-from pocketrec_export.int8_forms import Int8Forms
+from pocketrec_export.int8.forms import Int8Forms
+from pocketrec_export.int8.gate import GateConfig, first_half, probe_of
+from pocketrec_export.int8.precision import Choice, Gate, Variants, choose_precision
 from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 from pocketrec_export.newcomer_scales import newcomer_scales
-from pocketrec_export.precision import Choice, Gate, Variants, choose_precision
 from pocketrec_export.routes.route import Route
 from pocketrec_export.shapes import Inputs
 from pocketrec_export.sizes import BundleSize, model_of_size
@@ -112,7 +112,7 @@ def _variants(
 
 
 def _int8_forms(role: str, full: Graph, model: Model) -> Int8Forms:
-    """How a graph becomes int8; see `pocketrec_export.quantise` for which kind suits which."""
+    """How a graph becomes int8; see `pocketrec_export.int8.quantise` for which kind suits which."""
     if role == "scorer":
         return Int8Forms.stored(full)
     if role == "user":

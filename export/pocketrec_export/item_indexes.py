@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pocketrec.encoder import TextEncoder
 from pocketrec.newcomers import settled
 from pocketrec_export.bundle_writer import Graph, Index
-from pocketrec_export.gate import first_half
 from pocketrec_export.graphs.user import QUERY, UserTower
 from pocketrec_export.index_builder import IndexConfig, build_index
+from pocketrec_export.int8.gate import first_half
 from pocketrec_export.model import Model
 
 Vectors = NDArray[np.float32]

@@ -13,12 +13,13 @@ from torch import nn
 
 from pocketrec.bundle import Bundle
 from pocketrec.neighbours import Neighbours
-from pocketrec_export import int8_forms, smoothing
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.gate import GateConfig
 from pocketrec_export.graphs.encoder import Encoder, TextModel
+from pocketrec_export.int8 import forms as int8_forms
+from pocketrec_export.int8 import smoothing
+from pocketrec_export.int8.gate import GateConfig
+from pocketrec_export.int8.quantise import dynamic_int8
 from pocketrec_export.model import Model
-from pocketrec_export.quantise import dynamic_int8
 
 CONFIG = replace(ExportConfig(), gate=GateConfig(bound=0.05))
 TABLE = "EmbedLayerNormalization_0"

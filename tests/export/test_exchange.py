@@ -29,7 +29,7 @@ from pocketrec_export.exchange.writing import write_text_model
 from pocketrec_export.graphs.encoder import Encoder, TextModel, stated_pooling
 from pocketrec_export.model import Model
 from pocketrec_export.text_vectors import open_tokenizer
-from pocketrec_training.default_encoder import default_encoder
+from pocketrec_training.encoder.default import default_encoder
 from pocketrec_training.evaluate.splits import make_split
 from pocketrec_training.train import fit_model
 

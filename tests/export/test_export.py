@@ -16,14 +16,14 @@ from pocketrec.graphs import open_session
 from pocketrec.manifest import Manifest
 from pocketrec.newcomers import settled
 from pocketrec.proof import Answers, Probe, compare
-from pocketrec_export import int8_forms
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.gate import GateConfig, first_half
 from pocketrec_export.index_builder import IndexConfig, build_index
+from pocketrec_export.int8 import forms as int8_forms
+from pocketrec_export.int8.gate import GateConfig, first_half
+from pocketrec_export.int8.quantise import dynamic_int8, stored_int8
 from pocketrec_export.model import Model
-from pocketrec_export.quantise import dynamic_int8, stored_int8
 from pocketrec_export.routes import optimum_exporter
-from pocketrec_training.model_ranker import ModelRanker
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 
 BOUND = 0.01
 

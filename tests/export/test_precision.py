@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pocketrec_export.precision import _Candidate, _together
+from pocketrec_export.int8.precision import _Candidate, _together
 
 
 class Judge:

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from pocketrec.graphs import open_session
-from pocketrec_export.quantise import dynamic_int8, int8_columns, stored_int8
+from pocketrec_export.int8.quantise import dynamic_int8, int8_columns, stored_int8
 from pocketrec_export.routes.torch_exporter import export_graph
 
 

@@ -9,10 +9,10 @@ from onnx import numpy_helper
 
 from pocketrec import Recommender
 from pocketrec.config import load_config
-from pocketrec_export import int8_forms
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.quantise import dynamic_int8
-from pocketrec_export.sensitivity import MOST_SPARED, Sensitivity, fewest_spared, scan
+from pocketrec_export.int8 import forms as int8_forms
+from pocketrec_export.int8.quantise import dynamic_int8
+from pocketrec_export.int8.sensitivity import MOST_SPARED, Sensitivity, fewest_spared, scan
 
 SPOILT = "EmbedLayerNormalization_0"
 

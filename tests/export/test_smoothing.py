@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from pocketrec.graphs import open_session
-from pocketrec_export.quantise import dynamic_int8
+from pocketrec_export.int8.quantise import dynamic_int8
+from pocketrec_export.int8.smoothing import smooth
 from pocketrec_export.routes.torch_exporter import export_graph
-from pocketrec_export.smoothing import smooth
 
 WIDTH, LOUD = 32, (3, 17)
 

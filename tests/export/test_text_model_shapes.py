@@ -22,8 +22,8 @@ from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.fusions import fuse_and_prove
 from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.pretrained import stated_pooling, write_pooling
+from pocketrec_export.int8.quantise import dynamic_int8
 from pocketrec_export.model import Model
-from pocketrec_export.quantise import dynamic_int8
 from pocketrec_export.routes.route import write_graph
 from pocketrec_export.shapes import GRID, TOLERANCE, prove_shapes
 from pocketrec_export.text_vectors import open_tokenizer, text_vectors

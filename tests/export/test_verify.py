@@ -18,7 +18,7 @@ from pocketrec.manifest import Manifest, describe_files
 from pocketrec.proof import COMPANY, FILE, Answers, Probe, Proof
 from pocketrec.results import Result
 from pocketrec_export.export import ExportConfig, export
-from pocketrec_export.gate import GateConfig
+from pocketrec_export.int8.gate import GateConfig
 
 ROWS = st.lists(st.integers(0, 9), min_size=1, max_size=6).map(lambda rows: np.array(rows, np.int32))
 

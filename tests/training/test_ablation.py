@@ -13,12 +13,12 @@ from pocketrec.config import load_config
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.results import Result
 from pocketrec_export.model import Model
-from pocketrec_training.ablation import Ablation, AblationConfig, Reached, run_ablation
-from pocketrec_training.ablation_result import _metrics, ablation_result, ablation_rows
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.significance import permutation_test
-from pocketrec_training.neighbour_choice import NeighbourChoiceConfig
+from pocketrec_training.experiments.ablation import Ablation, AblationConfig, Reached, run_ablation
+from pocketrec_training.experiments.ablation_result import _metrics, ablation_result, ablation_rows
+from pocketrec_training.neighbours.choice import NeighbourChoiceConfig
 
 CONFIGS = Path(__file__).parent.parent.parent / "training" / "configs"
 BROKEN = (

@@ -9,7 +9,7 @@ from pocketrec.items import Item
 from pocketrec.text import TextTemplate
 from pocketrec_training.augment.histories import HistoryAugmentation, disguised, shortened
 from pocketrec_training.augment.texts import kept_tokens, varied_texts
-from pocketrec_training.sequences import Batch
+from pocketrec_training.tower.sequences import Batch
 
 PIECES = st.lists(st.lists(st.integers(0, 99), min_size=2, max_size=30), min_size=1, max_size=8)
 

@@ -17,12 +17,12 @@ from pocketrec.errors import ConfigError, DataError
 from pocketrec.text import time_words
 from pocketrec_export.held_out import HeldOut
 from pocketrec_training.augment.histories import HistoryAugmentation, shortened
-from pocketrec_training.context import ContextConfig, Contexts, learnt_events
 from pocketrec_training.evaluate.folds import folds, rolling_origins
 from pocketrec_training.evaluate.splits import SPLITS, Split, make_split
-from pocketrec_training.lessons import Lessons
-from pocketrec_training.request_texts import RequestVectors
-from pocketrec_training.sequences import windows
+from pocketrec_training.tower.context import ContextConfig, Contexts, learnt_events
+from pocketrec_training.tower.lessons import Lessons
+from pocketrec_training.tower.request_texts import RequestVectors
+from pocketrec_training.tower.sequences import windows
 from pocketrec_training.train import TrainConfig, fit_model
 
 COLOURS = ("red", "green", "blue", "grey")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from pocketrec_training.dataset import Dataset
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.followers import FollowerConfig
-from pocketrec_training.model_ranker import ModelRanker
-from pocketrec_training.neighbour_choice import NeighbourChoiceConfig
+from pocketrec_training.neighbours.choice import NeighbourChoiceConfig
+from pocketrec_training.neighbours.followers import FollowerConfig
+from pocketrec_training.neighbours.text_ease import NeighbourConfig
 from pocketrec_training.prepare import find_source, prepare
-from pocketrec_training.text_ease import NeighbourConfig
 from pocketrec_training.train import fit_model
 
 FOLDER = os.environ.get("POCKETREC_DATA")

@@ -12,9 +12,9 @@ from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.layers import layers_of
 from pocketrec_export.model import Model
 from pocketrec_export.text_vectors import encode_texts
+from pocketrec_training.encoder.gradient_cache import GradientCache
+from pocketrec_training.encoder.text_reader import TextReader
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.gradient_cache import GradientCache
-from pocketrec_training.text_reader import TextReader
 from pocketrec_training.train import fit_model, train
 
 TEXTS = ["red wool scarf", "blue", "green cotton scarf with a very long name", "red silk", "blue wool hat", "hat"]
@@ -135,7 +135,8 @@ def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, m
     config = msgspec.structs.replace(toy_config, encoder=encoder, training=barely)
     split = make_split(shop, "leave-last-out")
     whole = fit_model(shop, split, config, seed=0)
-    from pocketrec_training import tower_training, vote_tuning
+    from pocketrec_training.encoder import vote_tuning
+    from pocketrec_training.tower import training as tower_training
 
     training = {"votes": vote_tuning, "tower": tower_training}[teacher]._Run
     written = training.write

@@ -9,7 +9,7 @@ from pocketrec.errors import DataError
 from pocketrec.results import Result
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.table import slice_rows, table
-from pocketrec_training.experiment import ExperimentConfig, run_experiment
+from pocketrec_training.experiments.experiment import ExperimentConfig, run_experiment
 
 
 @pytest.fixture(scope="module")

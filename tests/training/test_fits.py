@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pocketrec_training import fits as module
-from pocketrec_training.fits import Fits
-from pocketrec_training.followers import FollowerConfig
-from pocketrec_training.text_ease import NeighbourConfig
+from pocketrec_training.neighbours import fits as module
+from pocketrec_training.neighbours.fits import Fits
+from pocketrec_training.neighbours.followers import FollowerConfig
+from pocketrec_training.neighbours.text_ease import NeighbourConfig
 
 TEXTS = ["red lamp", "red vase", "blue lamp", "blue vase"]
 HISTORIES = [np.array(rows, np.int32) for rows in ([0, 1], [2, 3], [0, 1, 3], [2, 3, 1])]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketrec_training.followers import FollowerConfig, fit_followers
+from pocketrec_training.neighbours.followers import FollowerConfig, fit_followers
 
 NO_TEXT = {"text_weight": 0.0}
 
@@ -44,7 +44,7 @@ def test_weights_are_those_of_the_regression(seed, past, ahead, chunk):
     histories = [random.permutation(8)[: random.integers(0, 8)].astype(np.int32) for _ in range(6)]
     config = FollowerConfig(decay=0.7, ahead=ahead, regularisation=2.0, per_item=7, **NO_TEXT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pocketrec_training.followers._CHUNK", chunk)
+        patch.setattr("pocketrec_training.neighbours.followers._CHUNK", chunk)
         found = fit_followers(histories, ["x"] * 8, np.eye(8, dtype=np.float32), past, config)
     assert found.decay == 0.7
     np.testing.assert_allclose(spread(found, 8), regression(histories, 8, past, config), atol=1e-5)

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from pocketrec.errors import ConfigError
 from pocketrec.features import FEATURES
 from pocketrec_export.graphs.scorer import ScorerConfig
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.model_ranker import ModelRanker
-from pocketrec_training.newcomer_exposure import reserve_for
+from pocketrec_training.newcomers.exposure import reserve_for
 from pocketrec_training.train import fit_model
 
 

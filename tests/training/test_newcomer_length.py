@@ -5,7 +5,7 @@ import pytest
 from fakes import random_vectors
 
 from pocketrec.newcomers import settled
-from pocketrec_training.newcomer_length import fair_length
+from pocketrec_training.newcomers.length import fair_length
 
 ITEMS, USERS = 600, 400
 KNOWN = np.ones(ITEMS, np.bool_)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fakes import random_vectors
 
-from pocketrec_training.followers import FollowerConfig, fit_followers
-from pocketrec_training.newcomer_votes import votes_by_text, with_votes_by_text
-from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
+from pocketrec_training.neighbours.followers import FollowerConfig, fit_followers
+from pocketrec_training.neighbours.text_ease import NeighbourConfig, fit_neighbours
+from pocketrec_training.newcomers.votes import votes_by_text, with_votes_by_text
 
 ITEMS = 40
 NEW = np.arange(ITEMS) >= 36

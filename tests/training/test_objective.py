@@ -8,12 +8,12 @@ import torch
 
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_export.title_fragments import FRAGMENTS
-from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.negatives import nearest
-from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
-from pocketrec_training.request_texts import RequestVectors
-from pocketrec_training.sequences import Batch
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.objective import Objective, ObjectiveConfig
+from pocketrec_training.tower.request_texts import RequestVectors
+from pocketrec_training.tower.sequences import Batch
 
 ITEMS, DIM = 30, 8
 COLD = [0, 7]

@@ -20,18 +20,18 @@ from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import Model
 from pocketrec_export.title_fragments import title_fragments
-from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, Queries
 from pocketrec_training.evaluate.evaluation import evaluate
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.evaluate.query_split import QueryParts, words_of
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.item_table import ItemTable
-from pocketrec_training.lessons import Lessons
-from pocketrec_training.model_ranker import ModelRanker
 from pocketrec_training.prepare import find_source, prepare
-from pocketrec_training.request_texts import RequestTexts
-from pocketrec_training.tower_ranking import rank_by_tower
-from pocketrec_training.tower_training import train_tower
+from pocketrec_training.tower.context import ContextConfig, Contexts
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.lessons import Lessons
+from pocketrec_training.tower.ranking import rank_by_tower
+from pocketrec_training.tower.request_texts import RequestTexts
+from pocketrec_training.tower.training import train_tower
 from pocketrec_training.train import fit_model, train
 
 CODES = {"small": "red", "large": "green"}

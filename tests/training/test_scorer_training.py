@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from pocketrec.features import FEATURES, KINDS
 from pocketrec.index import VectorIndex
 from pocketrec_export.graphs.scorer import ScorerConfig
-from pocketrec_training.candidate_lists import Cases, Lists, Retriever
-from pocketrec_training.scorer_training import ScorerTrainingConfig, train_scorer
+from pocketrec_training.scorer.candidate_lists import Cases, Lists, Retriever
+from pocketrec_training.scorer.training import ScorerTrainingConfig, train_scorer
 
 ITEMS, USERS = 60, 120
 CONFIG = ScorerTrainingConfig(batch=32)

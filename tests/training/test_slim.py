@@ -7,10 +7,10 @@ from sklearn.linear_model import ElasticNet
 
 from pocketrec.config import load_config
 from pocketrec_export.held_out import HeldOut
-from pocketrec_training.fits import Fits
-from pocketrec_training.neighbour_choice import choose_neighbours
-from pocketrec_training.slim import slim
-from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
+from pocketrec_training.neighbours.choice import choose_neighbours
+from pocketrec_training.neighbours.fits import Fits
+from pocketrec_training.neighbours.slim import slim
+from pocketrec_training.neighbours.text_ease import NeighbourConfig, fit_neighbours
 from pocketrec_training.train import TrainConfig
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pocketrec_training.text_ease import NeighbourConfig, ease, fit_neighbours, word_matrix
-from pocketrec_training.truncation import truncated
+from pocketrec_training.neighbours.text_ease import NeighbourConfig, ease, fit_neighbours, word_matrix
+from pocketrec_training.neighbours.truncation import truncated
 
 NO_VECTORS = np.zeros((0, 0), np.float32)
 

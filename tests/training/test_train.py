@@ -15,10 +15,10 @@ from pocketrec import Recommender
 from pocketrec.errors import DataError
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.model import Model
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.item_table import ItemTable
-from pocketrec_training.model_ranker import ModelRanker
-from pocketrec_training.tower_ranking import rank_by_tower
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.ranking import rank_by_tower
 from pocketrec_training.train import fit_model, train
 
 

@@ -10,11 +10,11 @@ from pocketrec.items import Item
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.text_vectors import encode_texts
+from pocketrec_training.encoder.reading import EncoderConfig, Reading
+from pocketrec_training.encoder.vote_tuning import _Lessons, tune_by_votes
 from pocketrec_training.losses.votes import vote_loss
-from pocketrec_training.newcomer_length import playing_newcomers
-from pocketrec_training.newcomer_votes import votes_by_text
-from pocketrec_training.reading import EncoderConfig, Reading
-from pocketrec_training.vote_tuning import _Lessons, tune_by_votes
+from pocketrec_training.newcomers.length import playing_newcomers
+from pocketrec_training.newcomers.votes import votes_by_text
 
 
 def batch(seed=0, items=7, histories=3):

@@ -19,18 +19,18 @@ from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_export.text_vectors import encode_texts, text_vectors
-from pocketrec_training.context import Contexts
+from pocketrec_training.encoder.reading import EncoderConfig, Reading
+from pocketrec_training.encoder.tower_tuning import tune_by_tower
+from pocketrec_training.encoder.vote_tuning import tune_by_votes
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.factorisation import FactorisationConfig, fit_factors
-from pocketrec_training.item_table import ItemTable
-from pocketrec_training.lessons import Lessons
-from pocketrec_training.newcomer_length import fair_length
-from pocketrec_training.reading import EncoderConfig, Reading
-from pocketrec_training.request_texts import RequestTexts, RequestVectors
-from pocketrec_training.tower_ranking import user_vectors
-from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, train_tower
-from pocketrec_training.tower_tuning import tune_by_tower
-from pocketrec_training.vote_tuning import tune_by_votes
+from pocketrec_training.newcomers.length import fair_length
+from pocketrec_training.tower.context import Contexts
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.lessons import Lessons
+from pocketrec_training.tower.ranking import user_vectors
+from pocketrec_training.tower.request_texts import RequestTexts, RequestVectors
+from pocketrec_training.tower.training import AfterEpoch, TowerTrainingConfig, train_tower
 
 _MEASURED = 1000
 """Validation users by whom the length of newcomers is measured."""

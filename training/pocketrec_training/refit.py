@@ -12,11 +12,11 @@ import msgspec
 
 from pocketrec.neighbours import Neighbours
 from pocketrec_export.graphs.factorisation import FactorisationTower
-from pocketrec_training.context import Contexts
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.item_fitting import Fitted, refit_tower
-from pocketrec_training.neighbour_choice import Chosen
-from pocketrec_training.tower_training import TowerTrainingConfig
+from pocketrec_training.neighbours.choice import Chosen
+from pocketrec_training.tower.context import Contexts
+from pocketrec_training.tower.training import TowerTrainingConfig
 
 _RATE = 0.3
 """Of the first learning rate."""

@@ -27,25 +27,25 @@ from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import FORMAT, Model, ModelCard
 from pocketrec_export.title_fragments import title_fragments
-from pocketrec_training.candidate_lists import Retriever
-from pocketrec_training.context import ContextConfig, Contexts
 from pocketrec_training.dataset import Dataset, dataset_digest
-from pocketrec_training.default_encoder import default_encoder
+from pocketrec_training.encoder.default import default_encoder
+from pocketrec_training.encoder.reading import EncoderConfig
 from pocketrec_training.evaluate.splits import Split, make_split
 from pocketrec_training.factorisation import FactorisationConfig
-from pocketrec_training.fits import Fits
 from pocketrec_training.item_fitting import Fitted, Source, fit_factorisation, fit_tower
 from pocketrec_training.memory import keep_freed_memory
-from pocketrec_training.neighbour_choice import NeighbourChoiceConfig, choose_neighbours
-from pocketrec_training.newcomer_exposure import set_exposure
+from pocketrec_training.neighbours.choice import NeighbourChoiceConfig, choose_neighbours
+from pocketrec_training.neighbours.fits import Fits
+from pocketrec_training.newcomers.exposure import set_exposure
 from pocketrec_training.processes import Processes
-from pocketrec_training.reading import EncoderConfig
 from pocketrec_training.refit import refit
-from pocketrec_training.request_texts import RequestTexts
-from pocketrec_training.scorer_cases import scorer_cases
-from pocketrec_training.scorer_training import ScorerTrainingConfig, train_scorer
-from pocketrec_training.tower_ranking import rank_by_tower
-from pocketrec_training.tower_training import AfterEpoch, TowerTrainingConfig, go_on
+from pocketrec_training.scorer.candidate_lists import Retriever
+from pocketrec_training.scorer.cases import scorer_cases
+from pocketrec_training.scorer.training import ScorerTrainingConfig, train_scorer
+from pocketrec_training.tower.context import ContextConfig, Contexts
+from pocketrec_training.tower.ranking import rank_by_tower
+from pocketrec_training.tower.request_texts import RequestTexts
+from pocketrec_training.tower.training import AfterEpoch, TowerTrainingConfig, go_on
 
 Rows = NDArray[np.int32]
 

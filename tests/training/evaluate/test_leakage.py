@@ -41,7 +41,7 @@ def test_no_baseline_finds_the_canary(data):
 def test_no_model_finds_the_canary(data, toy_config):
     from msgspec.structs import replace
 
-    from pocketrec_training.model_ranker import ModelRanker
+    from pocketrec_training.evaluate.model_ranker import ModelRanker
 
     split = make_split(data, "leave-last-out")
     for kind in ("tower", "factorisation"):

@@ -10,7 +10,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from pocketrec.config import Config
-from pocketrec_training.sequences import Batch, Rows
+from pocketrec_training.tower.sequences import Batch, Rows
 
 Share = Annotated[float, Meta(ge=0, lt=1)]
 

@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run what isn't done yet, show the table, write the result."""
     from pocketrec.config import load_config
-    from pocketrec_training.ablation import Ablation, AblationConfig, run_ablation
-    from pocketrec_training.ablation_result import ablation_result, ablation_rows
     from pocketrec_training.evaluate.table import aligned
+    from pocketrec_training.experiments.ablation import Ablation, AblationConfig, run_ablation
+    from pocketrec_training.experiments.ablation_result import ablation_result, ablation_rows
 
     path = _toml(arguments.ablation, _ABLATIONS)
     config = load_config(AblationConfig, path)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pocketrec.staging import write_whole
     from pocketrec_training.evaluate.html_report import evaluation_page
     from pocketrec_training.evaluate.table import table
-    from pocketrec_training.experiment import ExperimentConfig, run_experiment
+    from pocketrec_training.experiments.experiment import ExperimentConfig, run_experiment
 
     named = Path(arguments.experiment)
     path = named if named.suffix == ".toml" else CONFIGS / f"{named}.toml"

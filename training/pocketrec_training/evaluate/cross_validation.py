@@ -11,6 +11,7 @@ from pocketrec_training.evaluate.baselines import fit_baselines
 from pocketrec_training.evaluate.figures import Figures, measure_all
 from pocketrec_training.evaluate.folds import folds, rolling_origins
 from pocketrec_training.evaluate.measurement import Measurement, Yardstick
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.evaluate.report import (
     EvaluationOptions,
     as_result,
@@ -19,7 +20,6 @@ from pocketrec_training.evaluate.report import (
     repeated_targets,
 )
 from pocketrec_training.evaluate.splits import Split
-from pocketrec_training.model_ranker import ModelRanker
 from pocketrec_training.train import TrainConfig, fit_model
 
 

@@ -16,10 +16,10 @@ from pocketrec_training.evaluate.bundle_ranker import BundleRanker
 from pocketrec_training.evaluate.case_file import CaseFile
 from pocketrec_training.evaluate.figures import Figures, measure_all, measure_searches
 from pocketrec_training.evaluate.measurement import Yardstick
+from pocketrec_training.evaluate.model_ranker import ModelRanker, TowerRanker, VoteRanker
 from pocketrec_training.evaluate.ranker import Ranker, Searcher
 from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
 from pocketrec_training.evaluate.splits import make_split
-from pocketrec_training.model_ranker import ModelRanker, TowerRanker, VoteRanker
 
 _WHOLE = 1_000_000
 """Characters of a text that baselines search, which is what a search engine would do."""

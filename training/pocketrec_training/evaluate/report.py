@@ -11,7 +11,7 @@ from pocketrec.results import Machine, Result, installed_versions
 from pocketrec_export.graphs.pretrained import stated_pooling
 from pocketrec_export.text_vectors import text_vectors
 from pocketrec_training.dataset import Dataset, dataset_digest
-from pocketrec_training.default_encoder import default_encoder
+from pocketrec_training.encoder.default import default_encoder
 from pocketrec_training.evaluate.figures import Figures
 from pocketrec_training.evaluate.splits import Split
 

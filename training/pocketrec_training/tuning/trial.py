@@ -11,7 +11,7 @@ from optuna.trial import Trial, TrialState
 
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.splits import Split
-from pocketrec_training.tower_training import AfterEpoch, go_on
+from pocketrec_training.tower.training import AfterEpoch, go_on
 from pocketrec_training.train import TrainConfig, fit_model, tower_quality
 from pocketrec_training.tuning.space import SearchSpace
 from pocketrec_training.tuning.study import REASON, completed

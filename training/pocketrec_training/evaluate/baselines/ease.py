@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pocketrec_training.evaluate.baselines.baseline import Baseline, history_matrix
 from pocketrec_training.evaluate.ranker import Histories
-from pocketrec_training.text_ease import ease, gram
+from pocketrec_training.neighbours.text_ease import ease, gram
 
 MAX_ITEMS = 20_000
 """The closed form inverts a dense items x items matrix; beyond this it takes over 3 GB."""
@@ -18,7 +18,7 @@ MAX_ITEMS = 20_000
 class Ease(Baseline):
     """Embarrassingly shallow autoencoder (Steck, WWW 2019): scores = X B, with every weight kept and no text.
 
-    The equation for B stands in `pocketrec_training.text_ease`.
+    The equation for B stands in `pocketrec_training.neighbours.text_ease`.
     """
 
     items: int

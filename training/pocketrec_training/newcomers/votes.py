@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from pocketrec.neighbours import Neighbours
 from pocketrec_export.text_vectors import centred
-from pocketrec_training.truncation import truncated
+from pocketrec_training.neighbours.truncation import truncated
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

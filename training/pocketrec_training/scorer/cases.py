@@ -12,12 +12,12 @@ from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.title_fragments import FRAGMENTS
-from pocketrec_training.candidate_lists import Cases, Retriever
 from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
-from pocketrec_training.newcomer_length import playing_newcomers
-from pocketrec_training.newcomer_votes import with_votes_by_text
-from pocketrec_training.tower_ranking import user_vectors
+from pocketrec_training.newcomers.length import playing_newcomers
+from pocketrec_training.newcomers.votes import with_votes_by_text
+from pocketrec_training.scorer.candidate_lists import Cases, Retriever
+from pocketrec_training.tower.ranking import user_vectors
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """The language model learns to vote: the texts of some things that a person took must say what else he took.
 
-An item that nobody took is found by the votes of those whose texts are most like its own (`newcomer_votes.py`). Here
+An item that nobody took is found by the votes of those whose texts are most like its own (`newcomers/votes.py`). Here
 the encoder learns just these votes, before tower, neighbours and scorer are trained on what it reads
 (docs/decisions/0023).
 """
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from pocketrec.progress import progress
 from pocketrec.rankings import ndcg
-from pocketrec_training.gradient_cache import GradientCache
+from pocketrec_training.encoder.gradient_cache import GradientCache
+from pocketrec_training.encoder.reading import Reading
 from pocketrec_training.losses.negatives import in_batch_share
 from pocketrec_training.losses.votes import vote_loss
-from pocketrec_training.newcomer_length import playing_newcomers
-from pocketrec_training.newcomer_votes import votes_by_text
+from pocketrec_training.newcomers.length import playing_newcomers
+from pocketrec_training.newcomers.votes import votes_by_text
 from pocketrec_training.processes import Processes
-from pocketrec_training.reading import Reading
 
 Rows = NDArray[np.int32]
 Mask = NDArray[np.bool_]

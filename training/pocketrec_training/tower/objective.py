@@ -15,13 +15,13 @@ from pocketrec.config import Config
 from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY, UserTower
 from pocketrec_export.title_fragments import FRAGMENTS
 from pocketrec_training.arithmetic import Arithmetic, computed_in
-from pocketrec_training.item_table import ItemTable
 from pocketrec_training.losses.bpr import bpr
 from pocketrec_training.losses.negatives import Negatives, Source, in_batch_share
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 from pocketrec_training.processes import Processes
-from pocketrec_training.request_texts import RequestVectors
-from pocketrec_training.sequences import Batch, pushed_right
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.request_texts import RequestVectors
+from pocketrec_training.tower.sequences import Batch, pushed_right
 
 
 class ObjectiveConfig(Config, frozen=True, kw_only=True):

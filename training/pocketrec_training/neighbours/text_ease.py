@@ -22,9 +22,9 @@ from torch import Tensor
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec_export.text_vectors import centred
-from pocketrec_training.newcomer_votes import truncated_with_newcomers, with_votes_by_text
-from pocketrec_training.slim import slim
-from pocketrec_training.truncation import strongest
+from pocketrec_training.neighbours.slim import slim
+from pocketrec_training.neighbours.truncation import strongest
+from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 _WORD = re.compile(r"\w+")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from pocketrec_export.bundle_writer import Graph
-from pocketrec_export.quantise import dynamic_int8, stored_int8, weights_by_operator
+from pocketrec_export.int8.quantise import dynamic_int8, stored_int8, weights_by_operator
+from pocketrec_export.int8.smoothing import smooth
 from pocketrec_export.shapes import Inputs
-from pocketrec_export.smoothing import smooth
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY
-from pocketrec_training.sequences import Batch, Rows, pushed_right
+from pocketrec_training.tower.sequences import Batch, Rows, pushed_right
 
 
 @torch.inference_mode()

@@ -12,8 +12,8 @@ from pocketrec.neighbours import Neighbours
 from pocketrec.votes import Votes
 from pocketrec_export.model import Model
 from pocketrec_export.text_vectors import encode_texts
-from pocketrec_training.candidate_lists import Cases, Retriever
-from pocketrec_training.tower_ranking import rank_by_tower, user_vectors
+from pocketrec_training.scorer.candidate_lists import Cases, Retriever
+from pocketrec_training.tower.ranking import rank_by_tower, user_vectors
 
 Rows = NDArray[np.int32]
 

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 from pocketrec.config import Config, load_config
 from pocketrec.errors import ConfigError
 from pocketrec.progress import progress
-from pocketrec_training.claim import claim
 from pocketrec_training.evaluate.report import EvaluationOptions
 from pocketrec_training.evaluate.seeds import Runs
-from pocketrec_training.experiment import ExperimentConfig, raw_source
+from pocketrec_training.experiments.claim import claim
+from pocketrec_training.experiments.experiment import ExperimentConfig, raw_source
+from pocketrec_training.experiments.seed_runs import run_seeds
 from pocketrec_training.prepare import prepare
-from pocketrec_training.seed_runs import run_seeds
 from pocketrec_training.train import TrainConfig
 
 BASE = "base"

@@ -1,7 +1,7 @@
 """Choose the form of graphs and tables: int8 where the gate lets it through, alone and together, else float32.
 
 A graph that fails in int8 is scanned: with the fewest operators in float32 that the gate asks for, it ships all the
-same (`pocketrec_export.sensitivity`).
+same (`pocketrec_export.int8.sensitivity`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +16,11 @@ from pocketrec.progress import progress
 from pocketrec.proof import COMPANY, Answers, Probe, Proof, Verdict, compare
 from pocketrec.staging import staged_folder
 from pocketrec_export.bundle_writer import ROLES, Form, Graph, write_bundle
-from pocketrec_export.gate import GateConfig
-from pocketrec_export.int8_forms import Int8Forms
+from pocketrec_export.int8.forms import Int8Forms
+from pocketrec_export.int8.gate import GateConfig
+from pocketrec_export.int8.sensitivity import fewest_spared, scan
 from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
-from pocketrec_export.sensitivity import fewest_spared, scan
 
 ITEM_WEIGHTS = "item weights"
 """Neighbours and followers, beside the roles of graphs."""

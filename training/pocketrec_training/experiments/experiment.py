@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from pocketrec.config import Config
 from pocketrec.results import Machine, Result, installed_versions
 from pocketrec_export.export import ExportConfig
-from pocketrec_training.claim import claim
 from pocketrec_training.evaluate.report import EvaluationOptions
+from pocketrec_training.experiments.claim import claim
+from pocketrec_training.experiments.seed_runs import run_seeds
 from pocketrec_training.prepare import PrepareConfig, demo_source, find_source, prepare
 from pocketrec_training.prepare.source import Source
-from pocketrec_training.seed_runs import run_seeds
 from pocketrec_training.train import TrainConfig
 
 Figure = TypeVar("Figure")

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 
 from pocketrec_export.graphs.user import UserTower
-from pocketrec_training.item_table import ItemTable
-from pocketrec_training.lessons import Lessons
-from pocketrec_training.reading import EncoderConfig, Reading
-from pocketrec_training.tower_training import TowerTrainingConfig, train_tower
+from pocketrec_training.encoder.reading import EncoderConfig, Reading
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.lessons import Lessons
+from pocketrec_training.tower.training import TowerTrainingConfig, train_tower
 
 
 def tune_by_tower(

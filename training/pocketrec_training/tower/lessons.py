@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketrec_export.held_out import HeldOut
-from pocketrec_training.context import Contexts
 from pocketrec_training.evaluate.splits import Split
-from pocketrec_training.request_texts import RequestVectors
-from pocketrec_training.sequences import Batch, Rows, batches, windows
+from pocketrec_training.tower.context import Contexts
+from pocketrec_training.tower.request_texts import RequestVectors
+from pocketrec_training.tower.sequences import Batch, Rows, batches, windows
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketrec.newcomers import settled
-from pocketrec_training.sequences import Rows
+from pocketrec_training.tower.sequences import Rows
 
 Floats = NDArray[np.float32]
 

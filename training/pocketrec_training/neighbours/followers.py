@@ -17,9 +17,9 @@ from scipy.sparse import csr_matrix, diags_array
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
-from pocketrec_training.newcomer_votes import truncated_with_newcomers, with_votes_by_text
-from pocketrec_training.text_ease import word_matrix
-from pocketrec_training.truncation import strongest
+from pocketrec_training.neighbours.text_ease import word_matrix
+from pocketrec_training.neighbours.truncation import strongest
+from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 Rows = NDArray[np.int32]
 

@@ -14,7 +14,7 @@ from pocketrec.config import Config
 from pocketrec.features import FEATURES
 from pocketrec.progress import progress
 from pocketrec_export.graphs.scorer import BilinearScorer, DotScorer, MlpScorer, Scorer, ScorerConfig, build_scorer
-from pocketrec_training.candidate_lists import PLAIN, Cases, Lists, Retriever
+from pocketrec_training.scorer.candidate_lists import PLAIN, Cases, Lists, Retriever
 
 SOURCES = ("tower", "neighbours", "followers")
 """Features that rank by themselves."""

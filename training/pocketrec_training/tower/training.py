@@ -17,15 +17,15 @@ from pocketrec.progress import progress
 from pocketrec.rankings import ndcg
 from pocketrec_export.graphs.user import UserTower
 from pocketrec_training.augment.histories import HistoryAugmentation, disguised, shortened
-from pocketrec_training.gradient_cache import GradientCache
-from pocketrec_training.item_table import ItemTable
-from pocketrec_training.lessons import Lessons
+from pocketrec_training.encoder.gradient_cache import GradientCache
+from pocketrec_training.encoder.reading import Reading
 from pocketrec_training.losses.negatives import nearest
-from pocketrec_training.objective import Objective, ObjectiveConfig
 from pocketrec_training.processes import Processes
-from pocketrec_training.reading import Reading
-from pocketrec_training.sequences import Batch
-from pocketrec_training.tower_ranking import rank_by_tower
+from pocketrec_training.tower.item_table import ItemTable
+from pocketrec_training.tower.lessons import Lessons
+from pocketrec_training.tower.objective import Objective, ObjectiveConfig
+from pocketrec_training.tower.ranking import rank_by_tower
+from pocketrec_training.tower.sequences import Batch
 
 _log = logging.getLogger(__name__)
 

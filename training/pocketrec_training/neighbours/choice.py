@@ -14,10 +14,10 @@ from pocketrec.neighbours import Neighbours
 from pocketrec.progress import progress
 from pocketrec.rankings import ndcg
 from pocketrec_export.held_out import HeldOut
-from pocketrec_training.fits import Fits
-from pocketrec_training.followers import FollowerConfig
-from pocketrec_training.model_ranker import VoteRanker
-from pocketrec_training.text_ease import NeighbourConfig
+from pocketrec_training.evaluate.model_ranker import VoteRanker
+from pocketrec_training.neighbours.fits import Fits
+from pocketrec_training.neighbours.followers import FollowerConfig
+from pocketrec_training.neighbours.text_ease import NeighbourConfig
 
 Rows = NDArray[np.int32]
 

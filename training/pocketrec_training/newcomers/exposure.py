@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pocketrec.features import FEATURES
 from pocketrec_export.graphs.scorer import BilinearScorer, MlpScorer
 from pocketrec_export.held_out import HeldOut
-from pocketrec_training.candidate_lists import Cases, Retriever
 from pocketrec_training.item_fitting import Fitted
-from pocketrec_training.scorer_cases import with_newcomers
-from pocketrec_training.tower_ranking import user_vectors
+from pocketrec_training.scorer.candidate_lists import Cases, Retriever
+from pocketrec_training.scorer.cases import with_newcomers
+from pocketrec_training.tower.ranking import user_vectors
 
 Scores = NDArray[np.float32]
 

@@ -17,7 +17,7 @@ from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_training.arithmetic import Arithmetic, computed_in
 from pocketrec_training.augment.texts import varied_texts
-from pocketrec_training.text_reader import TextReader
+from pocketrec_training.encoder.text_reader import TextReader
 
 _RATES = {"all": 5e-5, "top": 1e-4, "lora": 5e-4}
 """Usual peak learning rate of each way to tune: the fewer weights learn, the larger the steps they take."""

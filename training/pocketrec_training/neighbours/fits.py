@@ -13,8 +13,8 @@ from pocketrec.config import Config
 from pocketrec.digest import text_digest
 from pocketrec.neighbours import Neighbours
 from pocketrec.staging import staged_folder
-from pocketrec_training.followers import FollowerConfig, fit_followers
-from pocketrec_training.text_ease import NeighbourConfig, fit_neighbours
+from pocketrec_training.neighbours.followers import FollowerConfig, fit_followers
+from pocketrec_training.neighbours.text_ease import NeighbourConfig, fit_neighbours
 
 Rows = NDArray[np.int32]
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from pocketrec.rankings import Interval
 from pocketrec.results import Machine, Result, installed_versions
-from pocketrec_training.ablation import BASE, Ablation, Reached
 from pocketrec_training.evaluate.leads import Lead, find_leads
 from pocketrec_training.evaluate.seeds import interval_over_seeds
 from pocketrec_training.evaluate.table import Rows
-from pocketrec_training.experiment import with_cold
+from pocketrec_training.experiments.ablation import BASE, Ablation, Reached
+from pocketrec_training.experiments.experiment import with_cold
 
 _KEY = "ndcg@10"
 _TOWER = "tower"

@@ -1,0 +1,1 @@
+"""int8 behind a gate: how graphs are quantised, and which ship."""

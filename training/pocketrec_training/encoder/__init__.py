@@ -1,0 +1,1 @@
+"""The language model learns, before tower or with it."""

@@ -1,0 +1,1 @@
+"""The scorer: what it learns from, and how."""

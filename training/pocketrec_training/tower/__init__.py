@@ -1,0 +1,1 @@
+"""Item vectors and the user tower: what they learn from, and how."""
