@@ -45,7 +45,7 @@ def test_weights_are_those_of_the_regression(seed, past, ahead, chunk):
     config = FollowerConfig(decay=0.7, ahead=ahead, regularisation=2.0, per_item=7, **NO_TEXT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pocketrec_training.neighbours.followers._CHUNK", chunk)
-        found = fit_followers(histories, ["x"] * 8, np.eye(8, dtype=np.float32), past, config)
+        found = fit_followers(histories, list("abcdefgh"), np.eye(8, dtype=np.float32), past, config)
     assert found.decay == 0.7
     np.testing.assert_allclose(spread(found, 8), regression(histories, 8, past, config), atol=1e-5)
 

@@ -7,8 +7,6 @@ import torch
 from pocketrec_training.neighbours.text_ease import NeighbourConfig, ease, fit_neighbours, word_matrix
 from pocketrec_training.neighbours.truncation import truncated
 
-NO_VECTORS = np.zeros((0, 0), np.float32)
-
 
 def test_ease_solves_its_own_problem():
     """Steck 2019: B minimises |X - XB|^2 + lambda |B|^2 with a zero diagonal; so each column is a ridge regression."""
@@ -26,7 +24,9 @@ def test_items_that_share_words_are_neighbours_without_any_interaction():
     texts = ["red cup", "red plate", *(f"thing{i // 2} other{i}" for i in range(10))]
     nothing = [np.zeros(0, np.int32)] * 3
     config = NeighbourConfig(regularisation=1.0, text_weight=1.0, per_item=3)
-    rows, sums, _ = fit_neighbours(nothing, texts, NO_VECTORS, config).votes(np.array([0], np.int32))
+    rows, sums, _ = fit_neighbours(nothing, texts, np.eye(len(texts), dtype=np.float32), config).votes(
+        np.array([0], np.int32)
+    )
     assert rows[sums > 0.1].tolist() == [1]
 
 
@@ -60,5 +60,7 @@ def test_large_catalogues_take_cosines_with_the_same_meaning(max_items):
     texts = ["red cup", "red plate", "blue lamp", "blue chair"]
     taken = [np.array([0, 1], np.int32)] * 5 + [np.array([2, 3], np.int32)] * 5
     config = NeighbourConfig(regularisation=1.0, per_item=3, max_items=max_items)
-    rows, sums, _ = fit_neighbours(taken, texts, NO_VECTORS, config).votes(np.array([2], np.int32))
+    rows, sums, _ = fit_neighbours(taken, texts, np.eye(len(texts), dtype=np.float32), config).votes(
+        np.array([2], np.int32)
+    )
     assert rows[sums.argmax()] == 3

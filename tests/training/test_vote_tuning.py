@@ -9,7 +9,7 @@ from toys import COLOURS, THINGS
 from pocketrec.items import Item
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import TextModel
-from pocketrec_export.text_vectors import encode_texts
+from pocketrec_export.text_vectors import centred, encode_texts
 from pocketrec_training.encoder.reading import EncoderConfig, Reading
 from pocketrec_training.encoder.vote_tuning import _Lessons, tune_by_votes
 from pocketrec_training.losses.votes import vote_loss
@@ -98,7 +98,8 @@ def test_what_goes_together_is_found_by_text_alone_afterwards(moods, toy_encoder
     model = reading.reader.finished()
     vectors = encode_texts([item.title for item in items], model, toy_encoder, 16, "Reading")
     new = playing_newcomers(popularity > 0, 0)
-    votes = votes_by_text(vectors, new, 1.0)
+    alike = centred(vectors)
+    votes = votes_by_text(alike @ alike[new].T, new, 1.0)
     same = (MOODS[:, None] == MOODS[new]) & ~new[:, None]
     other = ~same & ~new[:, None]
     assert votes[same].mean() > 2 * votes[other].mean()

@@ -83,8 +83,10 @@ class Fitted:
     user: UserTower | FactorisationTower
     vectors: NDArray[np.float32]
     residual: NDArray[np.float32]
+    texts: Sequence[str]
+    """Of the items."""
     read: NDArray[np.float32]
-    """Vectors of the items' texts, before the projection [items, width]."""
+    """Their vectors, before the projection [items, width]."""
     requests: RequestVectors
     """As the language model reads them now."""
     newcomer_length: float
@@ -154,7 +156,8 @@ def fit_tower(
         read, requests = source.read_by(text_model, how.max_tokens)
         with torch.no_grad():
             table.text_vectors.copy_(torch.from_numpy(read))
-    return _fitted(text_model, table, tower, requests, split, _fair_length(table, tower, split, seed))
+    length = _fair_length(table, tower, split, seed)
+    return _fitted(text_model, source.texts, table, tower, requests, split, length)
 
 
 def refit_tower(
@@ -177,7 +180,7 @@ def refit_tower(
     table.residual.requires_grad_(training.residual)
     lessons = Lessons.of(split, contexts, fitted.requests.final())
     train_tower(table, fitted.user, lessons, training, seed, checkpoint=checkpoint)
-    return _fitted(fitted.text_model, table, fitted.user, fitted.requests, split, fitted.newcomer_length)
+    return _fitted(fitted.text_model, fitted.texts, table, fitted.user, fitted.requests, split, fitted.newcomer_length)
 
 
 def _measured(split: Split, seed: int) -> list[NDArray[np.int32]]:
@@ -195,14 +198,20 @@ def _fair_length(table: ItemTable, tower: UserTower, split: Split, seed: int) ->
 
 @torch.no_grad()
 def _fitted(
-    text_model: TextModel, table: ItemTable, tower: UserTower, requests: RequestVectors, split: Split, length: float
+    text_model: TextModel,
+    texts: Sequence[str],
+    table: ItemTable,
+    tower: UserTower,
+    requests: RequestVectors,
+    split: Split,
+    length: float,
 ) -> Fitted:
     """What training leaves, with those items settled that nobody took."""
     known = split.popularity(len(table.residual)) > 0
     vectors = table().numpy()
     vectors[~known] = settled(vectors[~known], vectors, known, length)
     residual, read = table.residual.detach().numpy(), table.text_vectors.numpy()
-    return Fitted(text_model, table.projection, tower, vectors, residual, read, requests, length)
+    return Fitted(text_model, table.projection, tower, vectors, residual, texts, read, requests, length)
 
 
 def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) -> Fitted:
@@ -227,7 +236,7 @@ def fit_factorisation(source: Source, split: Split, config: _Config, seed: int) 
     vectors[~known] = settled(vectors[~known], vectors, known, length)
     text_model = TextModel.open(source.folder, source.pooling, config.encoder.max_tokens)
     requests = source.request_vectors(config.encoder.max_tokens)
-    return Fitted(text_model, projection, tower, vectors, residual, items.numpy(), requests, length)
+    return Fitted(text_model, projection, tower, vectors, residual, source.texts, items.numpy(), requests, length)
 
 
 def _ridge(inputs: Tensor, targets: Tensor, known: Tensor, penalty: float = 1.0) -> nn.Linear:

@@ -168,7 +168,7 @@ def fit_model(
     source, fitted = _fit_sides(dataset, split, contexts, config, seed, kept, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
-    fits = Fits(source.texts, fitted.read, shape.history, None if shared is None else shared / "fits")
+    fits = Fits(fitted.texts, fitted.read, shape.history, None if shared is None else shared / "fits")
     chosen = choose_neighbours(split.fit, fits, split.validation, config.neighbours)
     neighbours, followers = (choice.weights for choice in chosen)
     retriever = _retriever(config, fitted, popularity, neighbours, followers)

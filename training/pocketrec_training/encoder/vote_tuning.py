@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pocketrec.progress import progress
 from pocketrec.rankings import ndcg
+from pocketrec_export.text_vectors import centred
 from pocketrec_training.encoder.gradient_cache import GradientCache
 from pocketrec_training.encoder.reading import Reading
 from pocketrec_training.losses.negatives import in_batch_share
@@ -145,7 +146,8 @@ class _Newcomers:
         """NDCG@10 of what is wanted, among newcomers, by the votes of the rest of each history."""
         if not self.histories:
             return 0.0
-        cast, rows = votes_by_text(vectors, self.playing, 1.0), np.flatnonzero(self.playing)
+        alike, rows = centred(vectors), np.flatnonzero(self.playing)
+        cast = votes_by_text(alike @ alike[rows].T, self.playing, 1.0)
         sums = (cast[history].sum(axis=0) for history in self.histories)
         best = np.array([(-line).argsort(kind="stable")[:10] for line in sums])
         return float(np.mean(ndcg(rows[best].astype(np.int32), self.wanted)))

@@ -19,6 +19,7 @@ from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
 from pocketrec_training.neighbours.text_ease import word_matrix
 from pocketrec_training.neighbours.truncation import strongest
+from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 Rows = NDArray[np.int32]
@@ -67,33 +68,33 @@ def fit_followers(
     """
     items = len(texts)
     new = np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items) == 0
-    words = config.text_weight * word_matrix(texts)
-    alike = (words.T @ words).tocsr()
+    words, alike = config.text_weight * word_matrix(texts), TextLikeness.of(vectors, texts)
+    shared = (words.T @ words).tocsr()
     together, successions = csr_matrix((items, items), dtype=np.float32), csr_matrix((items, items), dtype=np.float32)
     for before, after in _places(histories, items, past, config):
         together, successions = together + before.T @ before, successions + before.T @ after
     if items <= config.max_items:
-        weights = _regression(together, successions, alike, config.regularisation)
-        return truncated_with_newcomers(weights, vectors, new, config.newcomer_level, config.per_item, config.decay)
-    sizes = together.diagonal() + alike.diagonal() + config.regularisation
-    alike.setdiag(0)  # no item follows itself
-    weights = (diags_array(1 / sizes) @ (alike + successions)).tocsr()
+        weights = _regression(together, successions, shared, config.regularisation)
+        return truncated_with_newcomers(weights, alike, new, config.newcomer_level, config.per_item, config.decay)
+    sizes = together.diagonal() + shared.diagonal() + config.regularisation
+    shared.setdiag(0)  # no item follows itself
+    weights = (diags_array(1 / sizes) @ (shared + successions)).tocsr()
     kept = Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
-    return with_votes_by_text(kept, vectors, new, config.newcomer_level)
+    return with_votes_by_text(kept, alike, new, config.newcomer_level)
 
 
 def _regression(
-    together: csr_matrix, successions: csr_matrix, alike: csr_matrix, regularisation: float
+    together: csr_matrix, successions: csr_matrix, shared: csr_matrix, regularisation: float
 ) -> NDArray[np.float32]:
     """W off its diagonal, dense float32 [items, items].
 
     With G = P'P + a^2 T'T + lambda I the right side is G + S, where S = P'Y - P'P - lambda I - diag(a^2 T'T) has none
     of the words' many entries. So W = I + G^-1 S, and a sparse product stands for a dense one of thrice the cost.
     """
-    gram = torch.from_numpy((together + alike).toarray())
+    gram = torch.from_numpy((together + shared).toarray())
     gram.diagonal().add_(regularisation)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram)).numpy()
-    rest = successions - together - diags_array(alike.diagonal() + np.float32(regularisation))
+    rest = successions - together - diags_array(shared.diagonal() + np.float32(regularisation))
     weights: NDArray[np.float32] = np.ascontiguousarray((rest.T.tocsr() @ inverse).T)
     np.fill_diagonal(weights, 0.0)
     return weights

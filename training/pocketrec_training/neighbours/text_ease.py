@@ -21,9 +21,9 @@ from torch import Tensor
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
-from pocketrec_export.text_vectors import centred
 from pocketrec_training.neighbours.slim import slim
 from pocketrec_training.neighbours.truncation import strongest
+from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 _WORD = re.compile(r"\w+")
@@ -85,25 +85,18 @@ def fit_neighbours(
     """
     taken = _taken(histories, len(texts), config.length_exponent)
     stacked, new = vstack([taken, config.text_weight * word_matrix(texts)]), taken.sum(axis=0) == 0
+    alike = TextLikeness.of(vectors, texts)
     if len(texts) > config.max_items:
-        return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), vectors, new, config.newcomer_level)
+        return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), alike, new, config.newcomer_level)
     counts = gram(stacked)
     if config.vector_weight:
-        counts += config.vector_weight**2 * likeness(vectors)
+        # Every dimension of the vectors is one more user, who "took" each item by so much.
+        counts += config.vector_weight**2 * torch.from_numpy(alike.read @ alike.read.T)
     if config.kind == "slim":
         weights = slim(counts, config.l1, config.regularisation)
     else:
         weights = ease(counts, config.regularisation)
-    return truncated_with_newcomers(weights, vectors, new, config.newcomer_level, config.per_item)
-
-
-def likeness(vectors: NDArray[np.float32]) -> Tensor:
-    """How alike items are to the encoder: float [items, items], each row's square sum that of one shared word.
-
-    Every dimension of the vectors, less their common part, is one more user, who "took" each item by so much.
-    """
-    alike = torch.from_numpy(centred(vectors))
-    return alike @ alike.T
+    return truncated_with_newcomers(weights, alike, new, config.newcomer_level, config.per_item)
 
 
 def gram(matrix: csr_matrix) -> Tensor:

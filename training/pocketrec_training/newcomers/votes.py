@@ -1,8 +1,8 @@
 """Votes for newcomers: by items that say nearly the same.
 
 An item that nobody took has no place in what people took together, and shared words say little of how much two items
-have in common. So those vote for it whose texts the encoder finds most alike, by the cube of the likeness: one twin
-counts for more than a hundred distant cousins (docs/decisions/0018).
+have in common. So those vote for it whose texts are most like its own, by the cube of the likeness: one twin counts
+for more than a hundred distant cousins (docs/decisions/0018).
 """
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pocketrec.neighbours import Neighbours
-from pocketrec_export.text_vectors import centred
 from pocketrec_training.neighbours.truncation import truncated
+from pocketrec_training.newcomers.likeness import TextLikeness
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -22,24 +22,27 @@ POWER = 3
 """Of likeness: one twin counts for more than a hundred distant cousins."""
 
 
-def votes_by_text(vectors: Floats, new: Mask, level: float) -> Floats:
+def votes_by_text(alike: Floats, new: Mask, level: float) -> Floats:
     """What each item says about each newcomer, nothing of itself: float32 [items, newcomers].
 
+    A newcomer's votes are divided by the root of their sum: one that is like nothing gets its say, and one that is like
+    everything doesn't crowd out the others.
+
     Args:
-        vectors: The encoder's, of all items' texts [items, width].
+        alike: How alike the texts of all items and of newcomers are [items, newcomers].
         new: Mask of the newcomers [items].
         level: Sum of all votes for a newcomer, on average.
     """
-    alike = centred(vectors)
-    votes: Floats = np.maximum(alike @ alike[new].T, 0) ** POWER
+    votes: Floats = np.maximum(alike, 0) ** POWER
     votes[np.flatnonzero(new), np.arange(votes.shape[1])] = 0
     if len(votes) > _VOTERS:
         votes[votes < np.partition(votes, -_VOTERS, axis=0)[-_VOTERS]] = 0
+    votes /= np.sqrt(np.maximum(votes.sum(axis=0), 1e-12))
     return votes * np.float32(level * votes.shape[1] / max(float(votes.sum()), 1e-12))
 
 
 def truncated_with_newcomers(
-    weights: Floats, vectors: Floats, new: Mask, level: float, per_item: int, decay: float = 1.0
+    weights: Floats, texts: TextLikeness, new: Mask, level: float, per_item: int, decay: float = 1.0
 ) -> Neighbours:
     """The strongest of each row of a dense table, in which newcomers get votes by text.
 
@@ -47,7 +50,7 @@ def truncated_with_newcomers(
 
     Args:
         weights: Of each item for each other [items, items]; changed in place.
-        vectors: The encoder's, of all items' texts [items, width].
+        texts: Of all items.
         new: Mask of the newcomers [items].
         level: Votes for a newcomer in all, against those for another item on average.
         per_item: Weights kept in a row.
@@ -56,16 +59,16 @@ def truncated_with_newcomers(
     kept = truncated(weights, per_item, decay)
     if not new.any() or new.all():
         return kept
-    weights[:, new] = votes_by_text(vectors, new, level * kept.mean_votes(~new))
+    weights[:, new] = votes_by_text(texts.to(new), new, level * kept.mean_votes(~new))
     return truncated(weights, per_item, decay)
 
 
-def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask, level: float) -> Neighbours:
+def with_votes_by_text(weights: Neighbours, texts: TextLikeness, new: Mask, level: float) -> Neighbours:
     """`truncated_with_newcomers` of a sparse table, whose rows may become longer.
 
     Args:
         weights: Between items.
-        vectors: The encoder's, of all items' texts [items, width].
+        texts: Of all items.
         new: Mask of the newcomers [items].
         level: Votes for a newcomer in all, against those for another item on average.
     """
@@ -73,7 +76,7 @@ def with_votes_by_text(weights: Neighbours, vectors: Floats, new: Mask, level: f
         return weights
     items, old = len(weights), ~new[weights.rows]
     voters = np.repeat(np.arange(items), np.diff(weights.indptr))
-    votes = votes_by_text(vectors, new, level * weights.mean_votes(~new))
+    votes = votes_by_text(texts.to(new), new, level * weights.mean_votes(~new))
     by_text, for_whom = votes.nonzero()
     rows = np.concatenate([weights.rows[old], np.flatnonzero(new)[for_whom]])
     values = np.concatenate([weights.values[old], votes[by_text, for_whom]])

@@ -15,6 +15,7 @@ from pocketrec_export.title_fragments import FRAGMENTS
 from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
 from pocketrec_training.newcomers.length import playing_newcomers
+from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import with_votes_by_text
 from pocketrec_training.scorer.candidate_lists import Cases, Retriever
 from pocketrec_training.tower.ranking import user_vectors
@@ -93,11 +94,12 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, levels: tuple[float, fl
     read = fitted.projected(torch.from_numpy(fitted.read)).numpy()
     vectors = fitted.vectors.copy()
     vectors[playing] = settled(read[playing], fitted.vectors, known & ~playing, fitted.newcomer_length)
+    texts = TextLikeness.of(fitted.read, fitted.texts)
     return replace(
         retriever,
         vectors=vectors,
         popularity=np.where(playing, 0, retriever.popularity).astype(np.int32),
-        neighbours=with_votes_by_text(retriever.neighbours, fitted.read, playing, levels[0]),
-        followers=with_votes_by_text(retriever.followers, fitted.read, playing, levels[1]),
+        neighbours=with_votes_by_text(retriever.neighbours, texts, playing, levels[0]),
+        followers=with_votes_by_text(retriever.followers, texts, playing, levels[1]),
         index=VectorIndex.exact_only(vectors),
     )

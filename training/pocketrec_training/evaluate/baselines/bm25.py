@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pocketrec_training.evaluate.baselines.words import Vocabulary
 from pocketrec_training.evaluate.ranker import best
+from pocketrec_training.words import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,13 @@ from pocketrec_training.evaluate.baselines.baseline import (
     history_matrix,
     popularity_below_zero,
 )
-from pocketrec_training.evaluate.baselines.words import Vocabulary
 from pocketrec_training.evaluate.ranker import Histories, best
+from pocketrec_training.words import Vocabulary, rarity, word_vectors
 
 
 @dataclass(frozen=True, slots=True)
 class TfIdf(Baseline):
-    """Cosine of bags of words (Salton and Buckley, 1988), summed over the history's newest items, or of a query.
-
-    weight(word, item) = (1 + ln(times in item)) * (ln((1 + items) / (1 + items with it)) + 1)
-    """
+    """Cosine of bags of words, summed over the history's newest items, or of a query."""
 
     items: int
     words: sparse.csr_array
@@ -44,9 +41,8 @@ class TfIdf(Baseline):
         """
         vocabulary = Vocabulary.of(texts)
         counts = vocabulary.counts(texts)
-        rarity = np.log((1 + len(texts)) / (1 + np.bincount(counts.indices, minlength=counts.shape[1]))) + 1
-        below = popularity_below_zero(popularity)
-        return cls(len(texts), word_vectors(counts, rarity), below, newest, vocabulary, rarity)
+        rare, below = rarity(counts), popularity_below_zero(popularity)
+        return cls(len(texts), word_vectors(counts, rare), below, newest, vocabulary, rare)
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Summed cosines."""
@@ -57,24 +53,3 @@ class TfIdf(Baseline):
         """Rows of the k best items for each query, as `Searcher.search` says."""
         asked = word_vectors(self.vocabulary.counts(queries), self.rarity)
         return best(backed_off(asked @ self.words.T, self.below), k)
-
-
-def word_vectors(counts: sparse.csr_array, rarity: NDArray[np.float64]) -> sparse.csr_array:
-    """TF-IDF rows of unit length, float32 [texts, words].
-
-    Args:
-        counts: How often each text has each word, [texts, words].
-        rarity: Weight of each word.
-
-    Example:
-        >>> counts = Vocabulary.of(["blue teapot"]).counts(["blue teapot", "Blue teapot, teapot!", ""])
-        >>> word_vectors(counts, np.ones(2)).toarray().round(3)
-        array([[0.707, 0.707],
-               [0.509, 0.861],
-               [0.   , 0.   ]], dtype=float32)
-    """
-    vectors = counts.copy()
-    vectors.data = ((1 + np.log(counts.data)) * rarity[counts.indices]).astype(np.float32)
-    length = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
-    vectors.data /= np.repeat(length, np.diff(counts.indptr))
-    return vectors

@@ -1,10 +1,14 @@
-"""Bags of words: what TF-IDF and BM25 count."""
+"""Bags of words, and TF-IDF (Salton and Buckley 1988).
+
+weight(word, text) = (1 + ln(times in the text)) * (ln((1 + texts) / (1 + texts with it)) + 1)
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 _WORD = re.compile(r"\w+")
@@ -45,3 +49,35 @@ class Vocabulary:
         counts = sparse.csr_array((ones, np.array(found, dtype=np.int32), np.array(ends, dtype=np.int64)), shape=shape)
         counts.sum_duplicates()
         return counts
+
+
+def rarity(counts: sparse.csr_array) -> NDArray[np.float64]:
+    """Weight of each word, the larger the fewer texts have it: [words].
+
+    Args:
+        counts: How often each text has each word, [texts, words].
+    """
+    having: NDArray[np.int64] = np.bincount(counts.indices, minlength=counts.shape[1])
+    weight: NDArray[np.float64] = np.log((1 + counts.shape[0]) / (1 + having)) + 1
+    return weight
+
+
+def word_vectors(counts: sparse.csr_array, rarity: NDArray[np.float64]) -> sparse.csr_array:
+    """TF-IDF rows of unit length, float32 [texts, words].
+
+    Args:
+        counts: How often each text has each word, [texts, words].
+        rarity: Weight of each word.
+
+    Example:
+        >>> counts = Vocabulary.of(["blue teapot"]).counts(["blue teapot", "Blue teapot, teapot!", ""])
+        >>> word_vectors(counts, np.ones(2)).toarray().round(3)
+        array([[0.707, 0.707],
+               [0.509, 0.861],
+               [0.   , 0.   ]], dtype=float32)
+    """
+    vectors = counts.copy()
+    vectors.data = ((1 + np.log(counts.data)) * rarity[counts.indices]).astype(np.float32)
+    length = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
+    vectors.data /= np.repeat(length, np.diff(counts.indptr))
+    return vectors
