@@ -92,8 +92,9 @@ def test_a_settings_file_chooses_slim_and_validation_chooses_among_its_ways(tmp_
     users = np.arange(len(histories), dtype=np.int32)
     cases = HeldOut(users, [rows[:-1] for rows in histories], [rows[-1:] for rows in histories])
     texts = [f"thing{row}" for row in range(25)]
-    fits = Fits(texts, np.zeros((0, 0), np.float32), past=10, kept=None)
+    vectors = np.eye(len(texts), dtype=np.float32)
+    fits = Fits(texts, vectors, past=10, kept=None)
     chosen, _ = choose_neighbours(histories, fits, cases, config)
-    best = fit_neighbours(histories, texts, np.zeros((0, 0), np.float32), config.fits[1])
+    best = fit_neighbours(histories, texts, vectors, config.fits[1])
     assert np.array_equal(chosen.weights.weights, best.weights)  # the first way leaves no weight at all
     assert chosen.ndcg > 0.3
