@@ -1,8 +1,8 @@
 """Votes for newcomers: by items that say nearly the same.
 
-An item that nobody took has no place in what people took together, and shared words say little of how much two items
-have in common. So those vote for it whose texts are most like its own, by the cube of the likeness: one twin counts
-for more than a hundred distant cousins (docs/decisions/0018).
+An item that nobody took has no place in what people took together. So those vote for it whose texts are most like its
+own (`likeness.py`), by the cube of the likeness: one twin counts for more than a hundred distant cousins
+(docs/decisions/0018, 0036).
 """
 
 import numpy as np
