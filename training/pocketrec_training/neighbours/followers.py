@@ -23,6 +23,8 @@ from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 Rows = NDArray[np.int32]
+Places = Iterator[tuple[csr_matrix, csr_matrix]]
+"""P and Y, some histories at a time."""
 
 _CHUNK = 200_000
 """Places of histories that are counted at a time."""
@@ -70,27 +72,23 @@ def fit_followers(
     new = np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items) == 0
     words, alike = config.text_weight * word_matrix(texts), TextLikeness.of(vectors, texts)
     shared = (words.T @ words).tocsr()
-    together, successions = csr_matrix((items, items), dtype=np.float32), csr_matrix((items, items), dtype=np.float32)
-    for before, after in _places(histories, items, past, config):
-        together, successions = together + before.T @ before, successions + before.T @ after
+    places = _places(histories, items, past, config)
     if items <= config.max_items:
-        weights = _regression(together, successions, shared, config.regularisation)
+        weights = _regression(places, shared, config.regularisation)
         return truncated_with_newcomers(weights, alike, new, config.newcomer_level, config.per_item, config.decay)
-    sizes = together.diagonal() + shared.diagonal() + config.regularisation
-    shared.setdiag(0)  # no item follows itself
-    weights = (diags_array(1 / sizes) @ (shared + successions)).tocsr()
-    kept = Neighbours.of_rows(strongest(weights, config.per_item), config.decay)
-    return with_votes_by_text(kept, alike, new, config.newcomer_level)
+    kept = strongest(_without_others(places, shared, config.regularisation), config.per_item)
+    return with_votes_by_text(Neighbours.of_rows(kept, config.decay), alike, new, config.newcomer_level)
 
 
-def _regression(
-    together: csr_matrix, successions: csr_matrix, shared: csr_matrix, regularisation: float
-) -> NDArray[np.float32]:
+def _regression(places: Places, shared: csr_matrix, regularisation: float) -> NDArray[np.float32]:
     """W off its diagonal, dense float32 [items, items].
 
     With G = P'P + a^2 T'T + lambda I the right side is G + S, where S = P'Y - P'P - lambda I - diag(a^2 T'T) has none
     of the words' many entries. So W = I + G^-1 S, and a sparse product stands for a dense one of thrice the cost.
     """
+    together = successions = csr_matrix(shared.shape, dtype=np.float32)
+    for before, after in places:
+        together, successions = together + before.T @ before, successions + before.T @ after
     gram = torch.from_numpy((together + shared).toarray())
     gram.diagonal().add_(regularisation)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram)).numpy()
@@ -100,9 +98,18 @@ def _regression(
     return weights
 
 
-def _places(
-    histories: Sequence[Rows], items: int, past: int, config: FollowerConfig
-) -> Iterator[tuple[csr_matrix, csr_matrix]]:
+def _without_others(places: Places, shared: csr_matrix, regularisation: float) -> csr_matrix:
+    """W with nothing but the diagonal of P'P + a^2 T'T: each item by itself."""
+    sizes = shared.diagonal() + regularisation
+    successions = shared.copy()
+    successions.setdiag(0)  # no item follows itself
+    for before, after in places:
+        sizes += np.asarray(before.power(2).sum(axis=0)).ravel()
+        successions = successions + before.T @ after
+    return (diags_array(1 / sizes) @ successions).tocsr()
+
+
+def _places(histories: Sequence[Rows], items: int, past: int, config: FollowerConfig) -> Places:
     """P and Y, some histories at a time."""
     ends = np.cumsum([len(rows) for rows in histories], dtype=np.int64)
     cuts = np.searchsorted(ends, np.arange(_CHUNK, ends[-1] if len(ends) else 0, _CHUNK))

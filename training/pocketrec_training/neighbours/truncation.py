@@ -15,7 +15,7 @@ def truncated(weights: NDArray[np.float32], per_item: int, decay: float = 1.0) -
     count = min(per_item, weights.shape[1] - 1)
     if count < 1:
         return Neighbours.none(len(weights))
-    # A third of the time of numpy's argpartition.
+    # Half the time of numpy's argpartition.
     largest = torch.from_numpy(weights).abs().topk(count, dim=1, sorted=False).indices
     strongest = np.sort(largest.numpy(), axis=1)
     kept = np.take_along_axis(weights, strongest, axis=1)
