@@ -18,6 +18,7 @@ from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.int8 import forms as int8_forms
 from pocketrec_export.int8 import smoothing
 from pocketrec_export.int8.gate import GateConfig
+from pocketrec_export.int8.precision import Gate
 from pocketrec_export.int8.quantise import dynamic_int8
 from pocketrec_export.model import Model
 
@@ -108,6 +109,22 @@ def test_a_table_with_one_giant_row_is_blocked_and_kept_in_float32(readable, tmp
     verdict, facts = judged(readable(giant), tmp_path)
     assert not verdict.passed
     assert facts.spared == (TABLE,)
+
+
+def test_an_encoder_that_passes_alone_and_not_beside_the_others_spares_operators(toy_model, tmp_path, monkeypatch):
+    real = Gate.mixture
+
+    def strict(gate, chosen):
+        form, answers, verdict = real(gate, chosen)
+        refused = len(chosen) > 1 and "encoder" in chosen and not chosen["encoder"].spared
+        return form, answers, dataclasses.replace(verdict, passed=verdict.passed and not refused)
+
+    monkeypatch.setattr(Gate, "mixture", strict)
+    verdict, facts = judged(toy_model, tmp_path)
+    assert verdict.passed
+    assert len(facts.spared) == 1
+    assert "passed the gate together with the others" in facts.reason
+    assert {graph.precision for graph in Bundle.open(tmp_path / "bundle").manifest.graphs.values()} == {"int8"}
 
 
 def test_item_weights_in_int8_pass_where_they_keep_rankings(toy_model, tmp_path):

@@ -1,7 +1,7 @@
 """Choose the form of graphs and tables: int8 where the gate lets it through, alone and together, else float32.
 
-A graph that fails in int8 is scanned: with the fewest operators in float32 that the gate asks for, it ships all the
-same (`pocketrec_export.int8.sensitivity`).
+A graph that fails in int8, alone or beside the others, is scanned: with the fewest operators in float32 that the gate
+asks for, it ships all the same (`pocketrec_export.int8.sensitivity`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -115,9 +115,19 @@ class Gate:
         verdict = compare(self.before, self.answers(form, self.probe), self.probe, self.bound)
         return _Candidate(put, verdict, full.bytes - form.bytes, spared)
 
-    def sparing(self, role: str) -> _Candidate | None:
-        """The graph in int8 but for the fewest operators that the gate asks for; None if that is no gain."""
-        forms, full = self.variants.int8[role], self.variants.full
+    def sparing(self, role: str, beside: Mapping[str, _Candidate]) -> _Candidate | None:
+        """A graph in int8 but for the fewest operators that the gate asks for.
+
+        Args:
+            role: Of the graph; what has no operators to spare may be asked for too.
+            beside: Other parts in int8, with which it has to pass as well as alone.
+
+        Returns:
+            None where that is no gain.
+        """
+        forms, full = self.variants.int8.get(role), self.variants.full
+        if forms is None or not forms.operators:
+            return None
         part = self._requests_to(role)
         before = self.answers(full, part)
 
@@ -129,8 +139,9 @@ class Gate:
         tried: dict[int, _Candidate] = {}
 
         def passes(spared: Sequence[str]) -> bool:
-            tried[len(spared)] = self.candidate(role, forms.sparing(spared))
-            return tried[len(spared)].verdict.passed
+            candidate = tried[len(spared)] = self.candidate(role, forms.sparing(spared))
+            passed = candidate.verdict.passed
+            return passed and (not beside or self.mixture({**beside, role: candidate})[2].passed)
 
         spared = fewest_spared(scan(forms.operators, loss), passes)
         return None if spared is None else tried[len(spared)]
@@ -160,8 +171,8 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
             whole = gate.candidate(role, variants.int8[role].whole())
             verdicts[role] = whole.verdict
             # What a vector's batch mates change, no operator in float32 mends.
-            scanned = not whole.verdict.passed and whole.verdict.company <= COMPANY and variants.int8[role].operators
-            best = gate.sparing(role) if scanned else whole
+            scanned = not whole.verdict.passed and whole.verdict.company <= COMPANY
+            best = gate.sparing(role, {}) if scanned else whole
             if best is not None and best.verdict.passed:
                 passed[role] = best
             shown.advance()
@@ -174,7 +185,7 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         shown.advance()
     operators = {role: len(variants.int8[role].operators) for role in ROLES}
     words = {
-        part: _reason(verdict, passed.get(part), part in chosen, operators.get(part, 0), config)
+        part: _reason(verdict, passed.get(part), chosen.get(part), operators.get(part, 0), config)
         for part, verdict in verdicts.items()
     }
     graphs = {role: _described(graph, words[role]) for role, graph in form.graphs.items()}
@@ -186,7 +197,7 @@ def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str
     """The most of what passed alone that passes together, with the form it makes, its answers and the gate's word.
 
     Where all of it is too much, a single part stays float32 if that is enough: of several such parts the one whose int8
-    saves fewest bytes. Else the part that loses most goes first.
+    saves fewest bytes, and of a graph no more operators than the gate asks for. Else what loses most goes first.
     """
     chosen = dict(passed)
     form, answers, verdict = gate.mixture(chosen)
@@ -195,7 +206,11 @@ def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str
             fewer = {name: candidate for name, candidate in chosen.items() if name != part}
             form, answers, verdict = gate.mixture(fewer)
             if verdict.passed:
-                return fewer, form, answers, verdict
+                spared = gate.sparing(part, fewer)
+                if spared is None:
+                    return fewer, form, answers, verdict
+                more = {**fewer, part: spared}
+                return more, *gate.mixture(more)
         del chosen[max(chosen, key=lambda part: chosen[part].verdict.upper)]
     return chosen, form, answers, verdict
 
@@ -209,15 +224,18 @@ def _described(graph: Graph, reason: str) -> Graph:
     )
 
 
-def _reason(whole: Verdict, passed: _Candidate | None, ships: bool, operators: int, config: GateConfig) -> str:
+def _reason(
+    whole: Verdict, alone: _Candidate | None, ships: _Candidate | None, operators: int, config: GateConfig
+) -> str:
     bound = f"bound {config.bound:.2%}"
-    if passed is None:
+    if alone is None:
         return f"float32: int8 failed the gate: {whole.words}; {bound}"
-    if not ships:
-        return f"float32: int8 passed alone ({passed.verdict.words}) but not together with the others; {bound}"
-    if passed.spared:
-        return (
-            f"int8 but for {len(passed.spared)} of {operators} operators passed the gate alone: "
-            f"{passed.verdict.words}; with all in int8: {whole.words}; {bound}"
-        )
-    return f"int8 passed the gate alone: {whole.words}; {bound}"
+    if ships is None:
+        return f"float32: int8 passed alone ({alone.verdict.words}) but not together with the others; {bound}"
+    if not ships.spared:
+        return f"int8 passed the gate alone: {whole.words}; {bound}"
+    where = "alone" if ships is alone else "together with the others, alone"
+    return (
+        f"int8 but for {len(ships.spared)} of {operators} operators passed the gate {where}: "
+        f"{ships.verdict.words}; with all in int8, alone: {whole.words}; {bound}"
+    )
