@@ -1,5 +1,6 @@
 """Typed configuration: structs that refuse unknown keys, read from TOML and overridden from the command line."""
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,19 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
         where = f"{path}: " if path is not None else ""
-        raise ConfigError(f"{where}{error}") from None
+        raise ConfigError(f"{where}{error}{_known(kind, str(error))}") from None
+
+
+def _known(kind: type[Config], message: str) -> str:
+    """What there is in place of an unknown field; nothing for errors of other kinds."""
+    unknown = re.match(r"Object contains unknown field `.*?`(?: - at `\$\.([\w.]+)`)?$", message)
+    if unknown is None:
+        return ""
+    fields = msgspec.structs.fields(kind)
+    for name in (unknown[1] or "").split(".") if unknown[1] else ():
+        inner = next(field.type for field in fields if field.encode_name == name)
+        fields = msgspec.structs.fields(inner)
+    return f"; there are: {', '.join(field.encode_name for field in fields)}"
 
 
 def _override(tree: dict[str, Any], line: str) -> None:

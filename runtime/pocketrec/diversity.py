@@ -14,7 +14,7 @@ def diversify(scores: Floats, vectors: Floats, k: int, strength: float) -> NDArr
 
     Args:
         scores: Of the candidates [count].
-        vectors: Unit rows [count, dim].
+        vectors: Of any length, as those of newcomers are shorter [count, dim].
         k: Candidates to take.
         strength: 0 keeps the order of scores, 1 looks at variety alone.
 
@@ -28,6 +28,7 @@ def diversify(scores: Floats, vectors: Floats, k: int, strength: float) -> NDArr
     """
     spread = float(scores.max() - scores.min()) if len(scores) else 0.0
     relevance = (scores - scores.min()) / spread if spread > 0 else np.ones_like(scores)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     nearest = np.zeros(len(scores), np.float32)
     open_ = np.ones(len(scores), np.bool_)
     taken: list[int] = []
@@ -36,5 +37,5 @@ def diversify(scores: Floats, vectors: Floats, k: int, strength: float) -> NDArr
         best = int(value.argmax())
         taken.append(best)
         open_[best] = False
-        nearest = np.maximum(nearest, vectors @ vectors[best])
+        nearest = np.maximum(nearest, unit @ unit[best])
     return np.array(taken, dtype=np.intp)

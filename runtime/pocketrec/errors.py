@@ -16,7 +16,7 @@ class BundleError(PocketrecError):
 
 
 class OverlayError(PocketrecError):
-    """The store of changes beside a bundle can't be opened, or belongs to another bundle."""
+    """The store of changes beside a bundle can't be used, or another bundle has taken it over."""
 
 
 class DataError(PocketrecError):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pocketrec.bundle import Bundle
@@ -83,9 +84,10 @@ class LiveCatalogue:
         return self.bundle.catalogue.ids[row] if row < size else self.changes.items[row - size].id
 
     def item(self, row: int) -> Item:
-        """Item of a row."""
+        """Item of a row, for a caller to keep: what becomes of its attributes doesn't touch the catalogue."""
         size = len(self.bundle.catalogue)
-        return self.bundle.catalogue.item(row) if row < size else self.changes.items[row - size]
+        item = self.bundle.catalogue.item(row) if row < size else self.changes.items[row - size]
+        return replace(item, attributes=item.attributes.copy())
 
     def vectors(self, rows: Rows) -> Floats:
         """Vectors of rows, float32 [rows, dim]."""

@@ -172,6 +172,14 @@ class Manifest(Config, frozen=True, kw_only=True):
                 raise BundleError(f"{path} is altered: its hash isn't the manifest's; export or copy it again")
 
 
+def contents(folder: Path) -> tuple[str, ...]:
+    """Names that stand in a bundle's folder, the manifest's first; none where there is no bundle."""
+    try:
+        return (NAME, *{name.partition("/")[0] for name in Manifest.read(folder).files})
+    except BundleError:
+        return ()
+
+
 class _Head(msgspec.Struct):
     """The part of a manifest that every format has."""
 

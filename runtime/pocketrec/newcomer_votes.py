@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketrec.neighbours import Neighbours, Rows, Sums
+from pocketrec.newcomers import parts
 
 Floats = NDArray[np.float32]
 
@@ -18,7 +19,6 @@ _VOTERS = 64
 """Known items that vote for a newcomer."""
 _POWER = 6
 """Of the cosine: one twin counts for more than a hundred distant cousins."""
-_CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ class NewcomerVotes:
         unit = placed / np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), 1e-12)
         voters = np.zeros((len(placed), count), np.int32)
         likeness = np.zeros((len(placed), count), np.float32)
-        for start in range(0, len(placed), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for part in parts(len(placed), len(vectors)):
             cosines = np.where(known, unit[part] @ vectors.T, -np.inf)
             if rows is not None:
                 cosines[np.arange(len(cosines)), rows[part]] = -np.inf

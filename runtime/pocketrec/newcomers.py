@@ -4,6 +4,8 @@ Text says what an item is; whom it pleases, behaviour taught of others. A newcom
 what is like it, until it has a history of its own (docs/decisions/0015).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,14 @@ _PULL = 2.0
 """How much they weigh against its text."""
 _TEMPERATURE = 0.2
 """Of the softmax over their cosines: the nearest counts most."""
-_CHUNK = 1024
+_CELLS = 4_000_000
+"""Cosines held in memory at a time."""
+
+
+def parts(newcomers: int, items: int) -> Iterator[slice]:
+    """Slices of newcomers, each of as many as may be compared with all items at once."""
+    step = max(1, _CELLS // max(1, items))
+    return (slice(start, start + step) for start in range(0, newcomers, step))
 
 
 def settled(
@@ -44,11 +53,11 @@ def settled(
     near = min(NEAR, int(np.count_nonzero(known)) - (rows is not None))
     if near < 1:
         return read
-    parts = [
+    settled_parts = [
         length * _settled(read[part], vectors, known, None if rows is None else rows[part], near)
-        for part in (slice(start, start + _CHUNK) for start in range(0, len(read), _CHUNK))
+        for part in parts(len(read), len(vectors))
     ]
-    return np.concatenate([*parts, read[:0]]).astype(np.float32)
+    return np.concatenate([*settled_parts, read[:0]]).astype(np.float32)
 
 
 def _settled(

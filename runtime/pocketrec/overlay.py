@@ -1,6 +1,7 @@
 """The overlay: items added, changed and removed since export, in one SQLite file that survives any crash."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ _SCHEMA = (
     f"PRAGMA user_version = {FORMAT}",
 )
 
+_WAIT = 10.0
+"""Seconds for which another writer is waited for."""
+_STORED = "SELECT item FROM changes WHERE item IS NOT NULL ORDER BY id"
+
 Floats = NDArray[np.float32]
 Read = Callable[[Sequence[Item]], Floats]
 """Gives the vectors of items, float32 [items, dim]."""
@@ -44,11 +49,13 @@ class Overlay:
     """The store behind `upsert` and `remove`.
 
     A row without an item says "removed". Every change is committed, and synced to the disk, before the call returns.
+    The last bundle that opened it owns its vectors: from then on one that reads otherwise can't use it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, where: str, dim: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: str, reading: str, dim: int) -> None:
         self._connection = connection
         self._where = where
+        self._reading = reading
         self._dim = dim
 
     @classmethod
@@ -69,30 +76,44 @@ class Overlay:
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(where, check_same_thread=False, isolation_level=None, timeout=10)
+            connection = sqlite3.connect(where, check_same_thread=False, isolation_level=None, timeout=_WAIT)
         except (OSError, sqlite3.Error) as error:
             raise OverlayError(f"{where} can't be opened: {error}") from None
-        overlay = cls(connection, where, dim)
+        overlay = cls(connection, where, reading, dim)
         try:
-            overlay._prepare(reading, read)
+            overlay._prepare()
+            overlay._take_over(read)
         except BaseException:
             overlay.close()
             raise
         return overlay
 
     def upsert(self, items: Sequence[Item], vectors: Floats) -> None:
-        """Add items or put them in the place of those with the same id; all of them or none."""
-        with self._transaction():
+        """Add items or put them in the place of those with the same id; all of them or none.
+
+        Raises:
+            OverlayError: Another bundle has taken the store over, or the file can't be changed.
+        """
+        with self._own_transaction():
             self._put(items, vectors)
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Note that items are gone; all of them or none."""
-        with self._transaction() as connection:
+        """Note that items are gone; all of them or none.
+
+        Raises:
+            OverlayError: Another bundle has taken the store over, or the file can't be changed.
+        """
+        with self._own_transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, NULL, NULL)", ((id,) for id in ids))
 
     def changes(self) -> Changes:
-        """Everything stored, in the order of ids."""
-        rows = self._run("SELECT id, item, vector FROM changes ORDER BY id")
+        """Everything stored, in the order of ids.
+
+        Raises:
+            OverlayError: Another bundle has taken the store over, or the file can't be read.
+        """
+        with self._own_transaction("BEGIN"):
+            rows = self._run("SELECT id, item, vector FROM changes ORDER BY id")
         kept = [(item, vector) for _, item, vector in rows if item is not None]
         if any(vector is None or len(vector) != 4 * self._dim for _, vector in kept):
             raise OverlayError(f"{self._where} is damaged: a vector isn't {self._dim} long")
@@ -107,52 +128,93 @@ class Overlay:
         """Close the file; the overlay can't be used after."""
         self._connection.close()
 
-    def _prepare(self, reading: str, read: Read) -> None:
-        ((application,),) = self._run("PRAGMA application_id")
-        ((tables,),) = self._run("SELECT count(*) FROM sqlite_master")
-        ((format,),) = self._run("PRAGMA user_version")
-        if application != _APPLICATION and (application or tables):
-            raise OverlayError(f"{self._where} is not an overlay but another program's database; name another folder")
-        if format > FORMAT:
-            raise OverlayError(
-                f"{self._where} has format {format}; this version of pocketrec reads up to {FORMAT}: "
-                "pip install --upgrade pocketrec"
-            )
-        self._run("PRAGMA journal_mode = WAL")
-        self._run("PRAGMA synchronous = FULL")
-        if not tables:
-            with self._transaction() as connection:
+    def _prepare(self) -> None:
+        """Make the tables of a new file; refuse one that isn't ours."""
+        with self._transaction() as connection:  # of several programs that make it at once, one does
+            ((application,),) = self._run("PRAGMA application_id")
+            ((tables,),) = self._run("SELECT count(*) FROM sqlite_master")
+            ((format,),) = self._run("PRAGMA user_version")
+            if application != _APPLICATION and (application or tables):
+                raise OverlayError(
+                    f"{self._where} is not an overlay but another program's database; name another folder"
+                )
+            if format > FORMAT:
+                raise OverlayError(
+                    f"{self._where} has format {format}; this version of pocketrec reads up to {FORMAT}: "
+                    "pip install --upgrade pocketrec"
+                )
+            if not tables:
                 for statement in _SCHEMA:
                     connection.execute(statement)
-        if self._run("SELECT value FROM meta WHERE key = 'reading'") != [(reading,)]:
+        self._write_ahead()
+        self._run("PRAGMA synchronous = FULL")
+
+    def _write_ahead(self) -> None:
+        """Switch the log on; SQLite doesn't wait by itself for others who are about to."""
+        last = time.monotonic() + _WAIT
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.Error as error:
+                if "locked" not in str(error) or time.monotonic() > last:
+                    raise self._wrong(error) from None
+                time.sleep(0.01)
+
+    def _take_over(self, read: Read) -> None:
+        """Read all items again if another bundle had them; meanwhile others may write, and then it is done again."""
+        while self._owner() != self._reading:
+            stored = self._run(_STORED)
+            items = [self._item(item) for (item,) in stored]
+            vectors = read(items)
             with self._transaction() as connection:
-                stored = self._run("SELECT item FROM changes WHERE item IS NOT NULL")
-                items = [self._item(item) for (item,) in stored]
-                self._put(items, read(items))
-                connection.execute("INSERT OR REPLACE INTO meta VALUES ('reading', ?)", (reading,))
+                if self._run(_STORED) == stored:
+                    self._put(items, vectors)
+                    connection.execute("INSERT OR REPLACE INTO meta VALUES ('reading', ?)", (self._reading,))
+
+    def _owner(self) -> str | None:
+        """The reading that stored vectors come from."""
+        return next((reading for (reading,) in self._run("SELECT value FROM meta WHERE key = 'reading'")), None)
 
     def _put(self, items: Sequence[Item], vectors: Floats) -> None:
         rows = ((item.id, encode_item(item), vector.tobytes()) for item, vector in zip(items, vectors, strict=True))
         self._connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", rows)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _own_transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """One in which stored vectors are of this reading."""
+        with self._transaction(begin) as connection:
+            if self._owner() != self._reading:
+                raise OverlayError(
+                    f"{self._where} has been taken over by another bundle, in whose space its vectors lie now: "
+                    "load this bundle with an overlay of its own, or the other bundle"
+                )
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(begin)
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite ends it itself when the disk is full
+                    self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise OverlayError(f"{self._where} can't be changed: {error}") from None
+            raise self._wrong(error) from None
 
     def _run(self, statement: str) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(statement).fetchall()
         except sqlite3.Error as error:
-            raise OverlayError(f"{self._where} is not an overlay or is damaged: {error}") from None
+            raise self._wrong(error) from None
+
+    def _wrong(self, error: sqlite3.Error) -> OverlayError:
+        if type(error) is sqlite3.DatabaseError:
+            return OverlayError(f"{self._where} is not an overlay or is damaged: {error}")
+        return OverlayError(f"{self._where} can't be used: {error}")  # closed, locked, read-only, or the disk is full
 
     def _item(self, stored: bytes) -> Item:
         try:

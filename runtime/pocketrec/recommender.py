@@ -343,14 +343,22 @@ class Recommender:
         *,
         query: str | None = None,
         context: str | None = None,
+        allow_seen: bool = False,
     ) -> list[float]:
         """The scores of given items for a person, in their order: those that `recommend` would rank them by.
+
+        Args:
+            history: As for `recommend`.
+            candidates: Ids of the items.
+            query: As for `recommend`.
+            context: As for `recommend`.
+            allow_seen: Whether items of the history may be recommended too, which the scorer takes into account.
 
         Raises:
             ValueError: A candidate that the catalogue doesn't have.
         """
         live = self._live
-        request = self._read(live, _ids(history, "history"), query, context)
+        request = self._read(live, _ids(history, "history"), query, context, allow_seen)
         wanted = _ids(candidates, "candidates")
         found = [live.row(id) for id in wanted]
         unknown = [id for id, row in zip(wanted, found, strict=True) if row is None]
@@ -408,15 +416,23 @@ class Recommender:
 
 
 def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
-    """Vectors of items as newcomers; one that reads as it did at export keeps the vector that behaviour gave it."""
+    """Vectors of items: one that reads as it did at export keeps its own.
+
+    Another that somebody took moves with its text and keeps what behaviour taught of it; the rest are newcomers.
+    """
     template, catalogue, known = bundle.manifest.encoder.template, bundle.catalogue, bundle.popularity[:-1] > 0
     vectors = np.zeros((len(items), bundle.manifest.dim), np.float32)
     for place, item in enumerate(items):
         text, row = template.render(item), catalogue.rows.get(item.id)
-        if row is not None and template.render(catalogue.item(row)) == text:
+        before = None if row is None else template.render(catalogue.item(row))
+        if row is not None and before == text:
             vectors[place] = bundle.index.vectors[row]
+            continue
+        read = bundle.encoder.encode_one(text)
+        if row is not None and before is not None and known[row]:
+            moved = bundle.index.vectors[row] + read - bundle.encoder.encode_one(before)
+            vectors[place] = moved / max(float(np.linalg.norm(moved)), 1e-12)
         else:
-            read = bundle.encoder.encode_one(text)
             vectors[place] = settled(read[None], bundle.index.vectors, known, bundle.manifest.newcomer_length)[0]
     return vectors
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pocketrec.bundle import Bundle
 from pocketrec.errors import BundleError
-from pocketrec.manifest import FORMAT, NAME, Manifest, NeighbourFacts, describe_files
+from pocketrec.manifest import FORMAT, Manifest, NeighbourFacts, contents, describe_files
 from pocketrec.neighbours import Neighbours
 from pocketrec.proof import FILE, Answers, Proof, Verdict, compare
 from pocketrec.staging import check_replaceable, staged_folder
@@ -35,8 +35,9 @@ def upgrade(folder: Path, out: Path) -> Manifest:
     manifest = Manifest.read(folder)
     if manifest.format == FORMAT:
         raise BundleError(f"{folder} has format {FORMAT}, the newest that there is: nothing to upgrade")
-    check_replaceable(out, NAME, "a bundle")
-    _check_place(folder, out, manifest)
+    check_replaceable(out, "a bundle", contents(out))
+    if folder.resolve() in out.resolve().parents:
+        raise BundleError(f"{out} lies in {folder} itself: name a folder beside it")
     bundle = Bundle.open(folder)
     with staged_folder(out) as aside:
         for name in manifest.files:
@@ -58,17 +59,6 @@ def upgrade(folder: Path, out: Path) -> Manifest:
         else:
             reason = f"float32: even so the bundle doesn't rank here as at export: {before.words}; {bound}"
         return _written(aside, bundle, bundle.tables, reason)
-
-
-def _check_place(folder: Path, out: Path, manifest: Manifest) -> None:
-    """Refuse a place below the old bundle, or its own where something lies that would go with it."""
-    if folder.resolve() in out.resolve().parents:
-        raise BundleError(f"{out} lies in {folder} itself: name a folder beside it")
-    if out.resolve() != folder.resolve():
-        return
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    if foreign := sorted(found - {NAME, *manifest.files}):
-        raise BundleError(f"{folder / foreign[0]} isn't of the bundle and would be lost: name another folder")
 
 
 def _judged(folder: Path, bundle: Bundle, proof: Proof) -> Verdict:

@@ -124,3 +124,17 @@ def test_inspect_says_what_the_bundle_holds(bundle, tmp_path, capsys):
     for word in ("all hashes right", "fp32 by design", "HNSW M 4", "decay 0.5", "constructed"):
         assert word in out
     assert json.loads((tmp_path / "a.json").read_text())["items"] == 16
+
+
+def test_two_conditions_on_one_field_are_refused_rather_than_one_lost(bundle, capsys):
+    words = ("recommend", "--bundle", bundle, "--where", "price=3..", "--where", "price=..6")
+    status, _, err = run(capsys, *words)
+    assert status == 1
+    assert "names 'price' twice" in err
+
+
+def test_a_folder_without_an_overlay_is_refused_rather_than_made(bundle, tmp_path, capsys):
+    status, _, err = run(capsys, "recommend", "--bundle", bundle, "--overlay", tmp_path / "typo")
+    assert status == 1
+    assert "holds no overlay" in err
+    assert not (tmp_path / "typo").exists()

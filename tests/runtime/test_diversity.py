@@ -42,3 +42,11 @@ def test_equal_scores_are_told_apart_by_variety():
 
 def test_no_candidates_give_an_empty_answer():
     assert diversify(np.zeros(0, np.float32), np.zeros((0, 4), np.float32), 3, 0.5).tolist() == []
+
+
+@given(seed=st.integers(0, 99), strength=st.floats(0.01, 0.99))
+def test_how_long_vectors_are_changes_nothing(seed, strength):
+    random = np.random.default_rng(seed)
+    scores, vectors = random.normal(size=12).astype(np.float32), random_vectors(12, seed)
+    longer = vectors * np.float32(2) ** random.integers(-3, 3, size=(12, 1)).astype(np.float32)  # exact
+    assert diversify(scores, longer, 5, strength).tolist() == diversify(scores, vectors, 5, strength).tolist()

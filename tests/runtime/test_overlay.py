@@ -1,6 +1,7 @@
 """Changes since export: kept on disk, seen at once, and never mixed with what they replace."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -69,11 +70,25 @@ def test_an_item_that_reads_as_before_keeps_its_vector(bundle):
     assert np.array_equal(vector_of(recommender, "i3"), before)
 
 
-def test_an_item_that_reads_otherwise_is_placed_as_a_newcomer(bundle):
+def test_a_known_item_moves_with_its_text_and_keeps_what_behaviour_taught(bundle):
     recommender = Recommender.load(bundle)
+    old, (before, after) = vector_of(recommender, "i3"), recommender.encode(["red rug", "blue lamp"])
     recommender.upsert([Item(id="i3", title="blue lamp"), Item(id="new", title="grey cup")])
-    assert vector_of(recommender, "i3") == pytest.approx(newcomer("blue lamp", bundle), abs=1e-5)
+    moved = old + after - before
+    assert vector_of(recommender, "i3") == pytest.approx(moved / np.linalg.norm(moved), abs=1e-5)
     assert vector_of(recommender, "new") == pytest.approx(newcomer("grey cup", bundle), abs=1e-5)
+
+
+def test_what_a_caller_does_with_an_item_stays_with_him(bundle):
+    recommender = Recommender.load(bundle)
+    recommender.upsert([Item(id="new", title="grey cup", attributes={"price": 4})])
+    for id in ("i3", "new"):
+        price = recommender.item(id).attributes["price"]
+        recommender.item(id).attributes["price"] = 99
+        by_id(recommender.recommend(k=99))[id].item.attributes["price"] = 99
+        by_id(recommender.similar("i5", k=99))[id].item.attributes["price"] = 99
+        assert recommender.item(id).attributes["price"] == price
+    assert recommender.recommend(where={"price": {"min": 90}}) == []
 
 
 def test_a_replaced_item_keeps_its_votes_and_its_popularity(bundle):
@@ -276,5 +291,61 @@ def test_commits_are_synced_to_the_disk(tmp_path):
 def test_a_change_after_closing_is_told(tmp_path):
     overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
     overlay.close()
-    with pytest.raises(OverlayError, match="can't be changed"):
+    with pytest.raises(OverlayError, match="can't be used"):
         overlay.remove(["i1"])
+
+
+def test_a_store_that_another_bundle_took_over_is_never_written_in_the_old_ones_space(tmp_path):
+    def read_as(value):
+        return lambda items: np.full((len(items), DIM), value, np.float32)
+
+    first = Overlay.open(tmp_path, "first", DIM, read_as(1))
+    item = Item(id="new", title="red cup")
+    first.upsert([item], read_as(1)([item]))
+    second = Overlay.open(tmp_path, "second", DIM, read_as(2))
+    assert (second.changes().vectors == 2).all()
+    for use in (lambda: first.upsert([item], read_as(1)([item])), lambda: first.remove(["new"]), first.changes):
+        with pytest.raises(OverlayError, match="taken over by another bundle"):
+            use()
+    assert (second.changes().vectors == 2).all()
+    assert second.changes().items == (item,)
+    first.close()
+    second.close()
+
+
+def test_what_is_written_while_items_are_read_again_is_read_too(tmp_path):
+    first = Overlay.open(tmp_path, "first", DIM, no_items)
+    items = [Item(id=id, title="red cup") for id in ("a", "b")]
+    first.upsert(items[:1], np.ones((1, DIM), np.float32))
+    rounds = []
+
+    def read(stored):
+        rounds.append([item.id for item in stored])
+        if len(rounds) == 1:
+            first.upsert(items[1:], np.ones((1, DIM), np.float32))
+        return np.full((len(stored), DIM), 2, np.float32)
+
+    second = Overlay.open(tmp_path, "second", DIM, read)
+    assert rounds == [["a"], ["a", "b"]]
+    assert (second.changes().vectors == 2).all()
+    first.close()
+    second.close()
+
+
+def test_many_may_open_a_new_store_at_once(tmp_path):
+    for place in range(20):
+        with ThreadPoolExecutor(4) as pool:
+            opened = list(pool.map(lambda _: Overlay.open(tmp_path / str(place), "reading", DIM, no_items), range(4)))  # noqa: B023
+        for overlay in opened:
+            overlay.close()
+
+
+def test_a_full_disk_is_told_as_such_and_loses_nothing(tmp_path):
+    overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
+    overlay._run("PRAGMA max_page_count = 20")
+    with pytest.raises(OverlayError, match="full"):
+        overlay.upsert([Item(id="big", title="x", text="y" * 1_000_000)], np.ones((1, DIM), np.float32))
+    assert overlay.changes().items == ()
+    overlay.remove(["i1"])
+    assert overlay.changes().removed == {"i1"}
+    overlay.close()

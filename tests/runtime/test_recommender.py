@@ -77,7 +77,7 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
 
     def place(id):
         title = recommender.item(id).title
-        return newcomer(title, tmp_path / "bundle") if id in ("new", "i7") else text_vector(title)
+        return newcomer(title, tmp_path / "bundle") if id == "new" else text_vector(title)
 
     vectors, past = (np.stack([place(id) for id in ids]) for ids in (candidates, history))
     user = unit(past.sum(axis=0) + 2 * text_vector("red"))
@@ -135,7 +135,8 @@ def test_the_scorer_is_told_that_items_may_come_again(tmp_path):
         recommender.recommend(["i1"], allow_seen=allow_seen)
         recommender.rank(["i1"], allow_seen=allow_seen)
         recommender.recommend_many([["i1"]], allow_seen=allow_seen)
-    assert [set(each.tolist()) for each in fed] == [{0.0}] * 3 + [{1.0}] * 3
+        recommender.score(["i1"], ["i2"], allow_seen=allow_seen)
+    assert [set(each.tolist()) for each in fed] == [{0.0}] * 4 + [{1.0}] * 4
 
 
 def test_unknown_ids_of_a_history_are_passed_over(recommender):

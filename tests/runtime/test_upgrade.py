@@ -93,7 +93,7 @@ def test_what_lies_beside_the_bundles_files_is_neither_taken_along_nor_lost(tmp_
     manifest = upgrade(tmp_path / "old", tmp_path / "new")
     assert not [name for name in manifest.files if "overlay" in name]
     assert not list((tmp_path / "new").glob("overlay*"))
-    with pytest.raises(BundleError, match=r"overlay\.sqlite.*would be lost"):
+    with pytest.raises(DataError, match=r"overlay\.sqlite.*would be lost"):
         upgrade(tmp_path / "old", tmp_path / "old")
     with pytest.raises(BundleError, match=r"lies in .*old itself"):
         upgrade(tmp_path / "old", tmp_path / "old" / "inner")

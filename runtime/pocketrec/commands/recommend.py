@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from pocketrec.errors import OverlayError
 from pocketrec.items import Attribute
+from pocketrec.overlay import NAME
 from pocketrec.recommender import Recommender
 from pocketrec.rules import Condition
 from pocketrec.staging import write_whole
@@ -34,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print rank, score, id and title."""
+    if arguments.overlay and not (arguments.overlay / NAME).is_file():
+        raise OverlayError(f"{arguments.overlay} holds no overlay: {NAME} is missing")
     recommender = Recommender.load(arguments.bundle, arguments.overlay)
     history = _split(arguments.history)
     answer = recommender.recommend(
@@ -41,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         query=arguments.query,
         context=arguments.context,
         k=arguments.k,
-        where=dict(_condition(text) for text in arguments.where),
+        where=_conditions(arguments.where),
         exclude=_split(arguments.exclude),
         allow_seen=arguments.allow_seen,
         diversity=arguments.diversity,
@@ -63,6 +67,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _split(text: str) -> list[str]:
     return [id.strip() for id in text.split(",") if id.strip()]
+
+
+def _conditions(texts: list[str]) -> dict[str, Condition]:
+    conditions: dict[str, Condition] = {}
+    for text in texts:
+        field, condition = _condition(text)
+        if field in conditions:
+            raise ValueError(f"--where names {field!r} twice: give one of several values as {field}=A|B")
+        conditions[field] = condition
+    return conditions
 
 
 def _condition(text: str) -> tuple[str, Condition]:
