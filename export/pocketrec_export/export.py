@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketrec.config import Config
-from pocketrec.manifest import NAME, Manifest
+from pocketrec.manifest import Manifest, contents
 from pocketrec.progress import progress
 from pocketrec.proof import Answers, Probe, compare
 from pocketrec.results import Machine, installed_versions
@@ -66,7 +66,7 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         DataError: Something else lies at `out`.
         ModelError: The model is incomplete, or a graph differs from its module on some shape.
     """
-    check_replaceable(out, NAME, "a bundle")
+    check_replaceable(out, "a bundle", contents(out))
     base = Model.load(model_folder)
     probe = probe_of(base.held_out, base.items, config.gate, seed)
     with (

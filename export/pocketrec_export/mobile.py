@@ -51,7 +51,7 @@ def write_mobile_graphs(bundle: Path, out: Path) -> MobileGraphs:
         DataError: Something else lies at `out`.
         ModelError: A graph gives something else in this form.
     """
-    check_replaceable(out, OPERATORS, "a folder of mobile graphs")
+    check_replaceable(out, "a folder of mobile graphs", (OPERATORS, *(f"{role}.ort" for role in ROLES)))
     manifest = Bundle.open(bundle, threads=1).manifest
     inputs, worst = _inputs(manifest.dim, len(manifest.features)), 0.0
     with staged_folder(out) as folder:

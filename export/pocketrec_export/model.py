@@ -44,6 +44,19 @@ from pocketrec_export.tokenizer import FILE as TOKENIZER
 from pocketrec_export.tokenizer import read_tokenizer
 
 FORMAT = 1
+CONTENTS = (
+    "model.json",
+    "encoder",
+    "weights.safetensors",
+    "items.sqlite",
+    "vectors.npy",
+    "residual.npy",
+    "popularity.npy",
+    "neighbours",
+    "followers",
+    "held_out.npz",
+)
+"""What stands in a model's folder."""
 _LEFT_OUT = ("onnx", "openvino", "*.bin*", "*.h5", "*.msgpack", "*.ot")
 """What a language model's folder may hold of the same weights in other forms."""
 

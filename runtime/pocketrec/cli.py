@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "distil": _Entry(
         "pocketrec_training.commands.distil",
-        "put a small encoder in a model's large one's place",
+        "replace a model's encoder by a smaller one, distilled from it",
         "training",
         _TRAINING,
     ),
@@ -67,23 +67,29 @@ COMMANDS = {
         "pocketrec_training.commands.evaluate", "measure a model or a bundle against baselines", "training", _TRAINING
     ),
     "compare": _Entry(
-        "pocketrec_training.commands.compare", "say which evaluated rankings beat which", "training", _TRAINING
+        "pocketrec_training.commands.compare",
+        "test whether one evaluated run ranks better than another",
+        "training",
+        _TRAINING,
     ),
     "experiment": _Entry(
         "pocketrec_training.commands.experiment", "run a whole line from raw files to figures", "training", _TRAINING
     ),
     "ablate": _Entry(
-        "pocketrec_training.commands.ablate", "say what each part of an experiment is worth", "training", _TRAINING
+        "pocketrec_training.commands.ablate",
+        "train variants of an experiment, and measure what each change is worth",
+        "training",
+        _TRAINING,
     ),
     "bench": _Entry(
         "pocketrec_bench.commands.bench", "measure a bundle's latency, memory and size", "bench", ("matplotlib", "tqdm")
     ),
-    "sizes": _Entry("pocketrec_bench.commands.sizes", "say what each size of bundle costs", "training", _TRAINING),
+    "sizes": _Entry("pocketrec_bench.commands.sizes", "measure what each size of bundle costs", "training", _TRAINING),
     "recommend": _Entry("pocketrec.commands.recommend", "print recommendations from a bundle"),
     "inspect": _Entry("pocketrec.commands.inspect", "show what a bundle holds"),
-    "diff": _Entry("pocketrec.commands.diff", "say what another bundle does differently"),
+    "diff": _Entry("pocketrec.commands.diff", "show what differs between two bundles"),
     "verify": _Entry("pocketrec.commands.verify", "check that a bundle answers here as it did at export"),
-    "upgrade": _Entry("pocketrec.commands.upgrade", "write a bundle of an older format in the newest"),
+    "upgrade": _Entry("pocketrec.commands.upgrade", "convert a bundle of an older format to the newest"),
 }
 
 

@@ -69,6 +69,15 @@ def test_times_are_those_of_the_event_that_is_to_be_foreseen():
     assert len(set(contexts.texts)) == len(contexts.texts)
 
 
+def test_what_comes_again_before_a_target_is_not_what_was_asked_for():
+    days = [[24 * HOUR * day for day in range(8)], [24 * HOUR * day for day in range(8)]]
+    dataset = dataset_of([[0, 1, 2, 3, 4, 0, 5, 6], [6, 5, 4, 3, 2, 1, 0, 7]], 8, days)
+    split = make_split(dataset, "leave-last-out")
+    cases = HeldOut(np.array([0], np.int32), [dataset.rows[:5]], [np.array([5], np.int32)])
+    contexts = of(dataset, dataclasses.replace(split, validation=cases), "time")
+    assert said(contexts)[1] == ["january, wednesday, night"]  # day 6; day 5 brought 0 again
+
+
 @given(st.integers(0, 999), st.booleans())
 def test_each_piece_of_a_history_has_the_context_of_its_last_item(seed, shuffled):
     random = np.random.default_rng(seed)

@@ -156,3 +156,14 @@ def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, m
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     untouched = TextModel.open(Path(config.encoder.folder)).state_dict()
     assert any(not torch.equal(states[0][name], untouched[name]) for name in untouched)
+
+
+@pytest.mark.parametrize("teacher", ["votes", "tower"])
+def test_a_seed_fixes_what_lora_begins_with(shop, toy_config, teacher):
+    encoder = msgspec.structs.replace(toy_config.encoder, tune="lora", teacher=teacher, rounds=1, rate=1e-3, texts=24)
+    config, split = msgspec.structs.replace(toy_config, encoder=encoder), make_split(shop, "leave-last-out")
+    vectors = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        vectors.append(fit_model(shop, split, config, seed=0).vectors)
+    assert np.array_equal(*vectors)

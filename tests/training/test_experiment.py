@@ -1,7 +1,10 @@
 """An experiment goes from raw files to figures, takes up where it stopped, and never mixes settings."""
 
+import shutil
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from toys import write_shop
 
 from pocketrec.config import load_config
@@ -79,6 +82,14 @@ def test_what_is_there_is_not_done_again(done, config):
     again = run_experiment("shop", source, work, config)
     assert again.metrics == result.metrics
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()} == before
+
+
+def test_seeds_may_be_dropped_and_the_baselines_stay(done, config, tmp_path):
+    source, work, result = done
+    shutil.copytree(work, tmp_path / "work")
+    later = run_experiment("shop", source, tmp_path / "work", replace(config, seeds=(1,), cold_seeds=()))
+    assert later.baselines["ease"]["ndcg@10"] == pytest.approx(result.baselines["ease"]["ndcg@10"])
+    assert "over/ease/ndcg@10" in later.metrics
 
 
 def test_settings_are_never_mixed(done, config):

@@ -80,3 +80,22 @@ def test_each_item_keeps_its_strongest_followers():
         config = FollowerConfig(per_item=4, max_items=max_items, **NO_TEXT)
         found = fit_followers(histories, ["x"] * 30, np.eye(30, dtype=np.float32), 5, config)
         assert found.per_item == 4
+
+
+@pytest.mark.parametrize("max_items", [20_000, 1])
+def test_no_item_follows_itself(max_items):
+    config = FollowerConfig(ahead=2, regularisation=1.0, per_item=3, max_items=max_items, **NO_TEXT)
+    histories = [np.array([0, 0, 0, 1], np.int32)] * 5
+    weights = spread(fit_followers(histories, list("abcd"), np.eye(4, dtype=np.float32), 5, config), 4)
+    assert not np.diagonal(weights).any()
+    assert weights[0, 1] > 0
+
+
+def test_a_large_catalogue_is_the_same_however_many_items_are_taken_at_a_time(monkeypatch):
+    random = np.random.default_rng(0)
+    histories = [random.permutation(30)[:6].astype(np.int32) for _ in range(40)]
+    texts, vectors = [f"word{row % 7} thing{row % 4}" for row in range(30)], np.eye(30, dtype=np.float32)
+    config = FollowerConfig(regularisation=3.0, per_item=8, max_items=1)
+    whole = spread(fit_followers(histories, texts, vectors, 5, config), 30)
+    monkeypatch.setattr("pocketrec_training.neighbours.followers._BLOCK", 7)
+    assert np.allclose(spread(fit_followers(histories, texts, vectors, 5, config), 30), whole, atol=1e-6)

@@ -146,3 +146,13 @@ def test_the_softmax_in_bfloat16_and_its_gradient_are_nearly_those_in_float32():
     assert gradients[1][0] == pytest.approx(gradients[0][0], rel=0.01)
     cosine = torch.nn.functional.cosine_similarity(gradients[0][1], gradients[1][1], dim=1)
     assert cosine.min() > 0.99
+
+
+@pytest.mark.parametrize("popularity", [torch.zeros(6), torch.tensor([5.0, 3, 2, 1, 0, 0])], ids=["queries", "both"])
+def test_what_only_queries_ask_for_is_expected_as_often_as_what_came_once(popularity):
+    near = torch.zeros((6, 1), dtype=torch.long)
+    drawn = Negatives.draw("in-batch", 3, popularity, torch.tensor([0, 4, 5]), near)
+    assert drawn.rows.tolist() == [0, 4, 5]
+    counts = popularity.clamp(min=1)
+    share = float(counts[4] / counts.sum())
+    assert drawn.log_expected[1].item() == pytest.approx(math.log(1 - (1 - share) ** 3), abs=1e-5)

@@ -98,3 +98,12 @@ def test_votes_for_others_stay_as_they_are(vectors):
     assert np.allclose(before[:, ~new], after[:, ~new])
     assert not np.allclose(before[:, new], after[:, new])
     assert after[:, new].sum() / 2 == pytest.approx(0.7 * weights.mean_votes(~new), rel=1e-4)
+
+
+def test_newcomers_of_a_large_catalogue_get_the_same_however_many_are_taken_at_a_time(vectors, monkeypatch):
+    weights, texts = fitted("neighbours", vectors, 1), TextLikeness.of(vectors, TEXTS)
+    whole = dense(with_votes_by_text(weights, texts, NEW, level=0.7))
+    expected = votes_by_text(texts.to(NEW), NEW, 0.7 * weights.mean_votes(~NEW))
+    assert np.allclose(whole[:, NEW], expected, atol=1e-6)
+    monkeypatch.setattr("pocketrec_training.newcomers.votes._BLOCK", 3)
+    assert np.allclose(dense(with_votes_by_text(weights, texts, NEW, level=0.7)), whole, atol=1e-6)

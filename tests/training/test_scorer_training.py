@@ -225,3 +225,19 @@ def test_newcomers_who_crowd_out_what_is_wanted_are_met_with_reserve():
             inputs = (torch.from_numpy(array)[None] for array in (user, VECTORS[rows], table))
             first.append(crowd[rows[trained.scorer(*inputs)[0].argmax()]])
     assert np.mean(first) < 0.1  # but for those who had all that they vote for
+
+
+def test_what_else_was_right_is_no_negative():
+    vectors, histories = users(3)
+    source = retriever(ring(ITEMS), SILENT)
+    one = [(rows[-1:] + 1) % ITEMS for rows in histories]
+    more = [np.concatenate([rows, (rows + 1) % ITEMS, (rows + 2) % ITEMS]) for rows in one]
+    alone, beside = (Lists.of([(source, Cases(vectors, histories, targets))]) for targets in (one, more))
+    assert torch.equal(alone.target, beside.target)
+    lines = torch.arange(len(beside))
+    assert beside.real[lines, beside.target].all()
+    for line in range(len(beside)):
+        case = int(beside.case[line])
+        left_out = beside.rows[line][alone.real[line] & ~beside.real[line]]
+        assert set(left_out.tolist()) == set(more[case][1:]) & set(alone.rows[line][alone.real[line]].tolist())
+    assert (alone.real & ~beside.real).any()

@@ -15,6 +15,16 @@ from pocketrec.items import Attribute, Item
 from pocketrec.text import user_words
 
 FORMAT = 1
+CONTENTS = (
+    "dataset.json",
+    "items.parquet",
+    "interactions.parquet",
+    "users.parquet",
+    "friends.parquet",
+    "queries.parquet",
+    "qrels.parquet",
+)
+"""What stands in a data set's folder."""
 ITEM_COLUMNS = ("item_id", "title", "text", "categories")
 """Columns of items.parquet that have a meaning of their own; all others are attributes."""
 INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "weight")

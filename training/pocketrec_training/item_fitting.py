@@ -135,6 +135,7 @@ def fit_tower(
     how = config.encoder
     kept = {name: None if checkpoint is None else checkpoint / f"{name}.pt" for name in ("tower", "encoder")}
     text_model = TextModel.open(source.folder, source.pooling, how.max_tokens)
+    torch.manual_seed(seed)  # LoRA draws its weights
     if how.tune != "none" and how.teacher == "votes":
         reading = source.reading(text_model, how, seed)
         popularity = split.popularity(len(source.items))
@@ -149,6 +150,7 @@ def fit_tower(
     tower = UserTower(config.dim, shape)
     train_tower(table, tower, lessons, config.training, seed, checkpoint=kept["tower"], after_epoch=after_epoch)
     if how.tune != "none" and how.teacher == "tower":
+        torch.manual_seed(seed)  # the same in all processes, and in one that was killed and goes on
         reading = source.reading(text_model, how, seed)
         tune_by_tower(reading, table, tower, lessons, how, config.training, seed, kept["encoder"])
         text_model = reading.reader.finished()

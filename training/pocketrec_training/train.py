@@ -25,7 +25,7 @@ from pocketrec_export.graphs.pretrained import stated_pooling
 from pocketrec_export.graphs.scorer import DotScorer, ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
-from pocketrec_export.model import FORMAT, Model, ModelCard
+from pocketrec_export.model import CONTENTS, FORMAT, Model, ModelCard
 from pocketrec_export.title_fragments import title_fragments
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.encoder.default import default_encoder
@@ -117,7 +117,7 @@ def train(
     Raises:
         DataError: The data set has too little to learn from, or something else lies at `out`.
     """
-    check_replaceable(out, "model.json", "a model")
+    check_replaceable(out, "a model", CONTENTS)
     split = make_split(dataset, config.split)
     checkpoint = out.absolute().parent / f".{out.name}-checkpoint"
     keep_freed_memory()
@@ -187,8 +187,8 @@ def fit_model(
         said = Contexts.of(dataset, last, config.context)
         fitted, neighbours, followers = refit(fitted, chosen, last, said, config.training, config.refit, seed, path)
         popularity = last.popularity(len(dataset.items)).astype(np.int32)
-    exposure = config.scorer_training.newcomer_exposure
-    if exposure is not None and not isinstance(trained.scorer, DotScorer):
+    if not isinstance(trained.scorer, DotScorer) and _learners(split) >= 2:
+        exposure = config.scorer_training.newcomer_exposure
         retriever = _retriever(config, fitted, popularity, neighbours, followers)
         set_exposure(trained.scorer, fitted, retriever, levels, split.validation, exposure, seed)
     card = ModelCard(
@@ -269,6 +269,11 @@ def tower_quality(
     return _tower_quality(fitted, split.validation, contexts, config.tower.history)["tower/ndcg@10"]
 
 
+def _learners(split: Split) -> int:
+    """Users of whom something can be learnt."""
+    return sum(len(rows) >= 2 for rows in split.fit)
+
+
 def _fit_sides(
     dataset: Dataset,
     split: Split,
@@ -278,7 +283,7 @@ def _fit_sides(
     checkpoint: Path | None,
     after_epoch: AfterEpoch,
 ) -> tuple[Source, Fitted]:
-    learners, typed = sum(len(rows) >= 2 for rows in split.fit), split.queries
+    learners, typed = _learners(split), split.queries
     if max(learners, len(typed.fit)) < 2 or len(dataset.items) < 2:
         raise DataError(
             f"{dataset.card.name} has {learners} users with two interactions or more outside validation and test, "
@@ -286,11 +291,6 @@ def _fit_sides(
         )
     if learners < 2:
         _check_queries_teach(config)
-    if config.scorer_training.newcomer_exposure is not None and (config.scorer.kind == "dot" or learners < 2):
-        raise ConfigError(
-            "scorer_training.newcomer_exposure needs a scorer that learns from histories: leave it out, or set "
-            "scorer.kind=mlp and give interactions"
-        )
     if config.kind == "factorisation" and config.encoder.tune != "none":
         raise ConfigError(
             f"encoder.tune={config.encoder.tune} has nothing to learn by with kind=factorisation, which reads no text "

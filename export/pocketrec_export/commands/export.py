@@ -4,9 +4,10 @@ import argparse
 import time
 from pathlib import Path
 
-from pocketrec.config import load_config
+from pocketrec.config import Config, load_config
 from pocketrec.errors import require_extra
 from pocketrec.results import Machine, Result, installed_versions
+from pocketrec_export.settings import add_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,40 +17,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         choices=("base", "small", "tiny", "nano"),
-        default="base",
-        help="of the encoder: as trained; at most six layers; two narrow ones, distilled; a static table, distilled",
+        help="encoder: base, as trained; small, at most six layers; tiny, two narrow layers, distilled; "
+        "nano, static token table, distilled (default: base)",
     )
     parser.add_argument(
-        "--route", choices=("torch", "dynamo", "optimum"), default="torch", help="exporter (default: torch)"
+        "--route",
+        choices=("torch", "dynamo", "optimum"),
+        help="ONNX exporter (default: torch; the others need their extra)",
     )
     parser.add_argument(
         "--gate-bound",
         type=float,
         metavar="SHARE",
-        help="largest relative loss of NDCG@10 that int8 may cost",
+        help="refuse int8 that loses a larger share of NDCG@10 (default: 0.01)",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, such as index.m=24"
-    )
+    add_settings(parser, _settings, "index.m=24")
     parser.add_argument("--seed", type=int, default=0, help="of the gate's samples (default: 0)")
+
+
+def _settings() -> type[Config]:
+    from pocketrec_export.export import ExportConfig
+
+    return ExportConfig
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Export and show what the gate said."""
-    if arguments.route != "torch":
-        needs = {"optimum": "optimum", "dynamo": "onnxscript"}[arguments.route]
-        require_extra(arguments.route, (needs,), f"pocketrec export --route {arguments.route}")
     from pocketrec_export.export import ExportConfig, export
 
     overrides = [*arguments.set]
-    if arguments.route != "torch":
+    if arguments.route is not None:
         overrides.append(f'route="{arguments.route}"')
-    if arguments.size != "base":
+    if arguments.size is not None:
         overrides.append(f'size="{arguments.size}"')
     if arguments.gate_bound is not None:
         overrides.append(f"gate.bound={arguments.gate_bound}")
     config = load_config(ExportConfig, arguments.config, overrides)
+    if config.route != "torch":
+        needs = {"optimum": "optimum", "dynamo": "onnxscript"}[config.route]
+        require_extra(config.route, (needs,), f"pocketrec export --route {config.route}")
     started = time.perf_counter()
     exported = export(arguments.model, arguments.out, config, arguments.seed)
     seconds = time.perf_counter() - started

@@ -22,7 +22,7 @@ from pocketrec_export.distil.texts import DomainTexts
 from pocketrec_export.distil.vocabulary import prune
 from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.graphs.pretrained import write_pooling
-from pocketrec_export.model import Model
+from pocketrec_export.model import CONTENTS, Model
 from pocketrec_export.text_vectors import text_vectors
 from pocketrec_export.tokenizer import FILE as TOKENIZER
 from pocketrec_export.tokenizer import read_tokenizer, token_ids
@@ -108,7 +108,7 @@ def distil(model: Path, out: Path, size: Size, config: DistilConfig, seed: int =
         DataError: Something else lies at `out`, or the model has too few texts.
         ModelError: The model is missing, or too small for the student.
     """
-    check_replaceable(out, "model.json", "a model")
+    check_replaceable(out, "a model", CONTENTS)
     if out.resolve() == model.resolve():
         raise DataError(f"{out} is the teacher itself; name a new folder")
     whole, folder = Model.load(model), model / "encoder"

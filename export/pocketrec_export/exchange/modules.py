@@ -11,6 +11,18 @@ from pocketrec_export.graphs.pretrained import Pooling
 
 MODULES = "modules.json"
 FOLDER = "a sentence-transformers folder"
+WRITTEN = (
+    MODULES,
+    "1_Pooling",
+    "3_Dense",
+    "config.json",
+    "generation_config.json",
+    "model*.safetensors*",
+    "sentence_bert_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""What stands in a folder that we wrote; one that trained elsewhere has more."""
 
 _POOLINGS: dict[str, Pooling] = {"cls": "first", "mean": "mean", "lasttoken": "last"}
 

@@ -15,7 +15,7 @@ from pocketrec.errors import ModelError
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec_export.exchange.modules import (
     FOLDER,
-    MODULES,
+    WRITTEN,
     left_out_behind,
     left_out_prompts,
     pooling_of,
@@ -57,7 +57,7 @@ def import_encoder(source: Path, out: Path, without_dense: bool = False) -> Impo
         ModelError: The folder can't be read, or holds what a text model can't.
         DataError: Something else lies at `out`.
     """
-    check_replaceable(out, MODULES, FOLDER)
+    check_replaceable(out, FOLDER + " that `pocketrec model` wrote", WRITTEN)
     modules = read_modules(source)
     folder, pooling = modules[0].folder, pooling_of(modules[1])
     left_out = (*left_out_behind(modules[2:], without_dense), *left_out_prompts(source))

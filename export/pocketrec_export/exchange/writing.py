@@ -19,7 +19,7 @@ from torch import nn
 
 from pocketrec.errors import ModelError
 from pocketrec.staging import check_replaceable, staged_folder
-from pocketrec_export.exchange.modules import FOLDER, MODULES
+from pocketrec_export.exchange.modules import FOLDER, MODULES, WRITTEN
 from pocketrec_export.graphs.encoder import TextModel
 from pocketrec_export.graphs.pretrained import Pooling
 from pocketrec_export.graphs.static import StaticEmbedding
@@ -50,7 +50,7 @@ def export_encoder(model: Path, out: Path) -> Model:
         ModelError: The model can't be read, its encoder is static, or its tokenizer has no token to pad with.
         DataError: Something else lies at `out`.
     """
-    check_replaceable(out, MODULES, FOLDER)
+    check_replaceable(out, FOLDER + " that `pocketrec model` wrote", WRITTEN)
     loaded = Model.load(model)
     if isinstance(loaded.encoder.text_model.transformer, StaticEmbedding):
         raise ModelError(f"{model} has a static encoder, which sentence-transformers can't open: export its teacher")

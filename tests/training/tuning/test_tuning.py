@@ -213,3 +213,12 @@ def states_in(study):
             return dict(connection.execute("SELECT state, count(*) FROM trials GROUP BY state"))
     except sqlite3.OperationalError:  # not there yet, or just being written
         return {}
+
+
+def test_what_no_model_can_be_fails_with_its_reason_too(data, space_of, tmp_path):
+    kinds = 'search.kind = {choices = ["tower", "factorisation"]}'
+    space = space_of(kinds + '\nsearch."encoder.tune" = {choices = ["top:1"]}\n', epochs=1)
+    tuned = tune(data, space, tmp_path / "study", tmp_path / "best.toml", TuneOptions(trials=6, objective="tower"))
+    failed = [trial for trial in tuned.trials if REASON in trial.user_attrs]
+    assert {trial.params["kind"] for trial in failed} == {"factorisation"}
+    assert "set kind=tower" in failed[0].user_attrs[REASON]

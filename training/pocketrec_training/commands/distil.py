@@ -5,30 +5,36 @@ import os
 import time
 from pathlib import Path
 
-from pocketrec.config import load_config
+from pocketrec.config import Config, load_config
 from pocketrec.results import Machine, Result, installed_versions
+from pocketrec_export.settings import add_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--model", type=Path, required=True, metavar="MODEL", help="the teacher, with texts to learn")
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="MODEL", help="trained model, whose encoder is the teacher"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder of the model to write")
     parser.add_argument(
         "--size",
         choices=("small", "tiny", "nano"),
         required=True,
-        help="six of the teacher's layers; two of them, narrower; a static table of token vectors",
+        help="small, at most six of the teacher's layers; tiny, two of them, narrower; nano, static token table",
     )
     parser.add_argument(
         "--prune-vocabulary",
         action="store_true",
         help="keep only the tokens that these texts need, and a share of others",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, such as tiny.epochs=5"
-    )
+    add_settings(parser, _settings, "tiny.epochs=5")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+
+
+def _settings() -> type[Config]:
+    from pocketrec_export.distil.distillation import DistilConfig
+
+    return DistilConfig
 
 
 def run(arguments: argparse.Namespace) -> None:

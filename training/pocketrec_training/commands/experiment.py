@@ -4,6 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
+from pocketrec.config import Config
+from pocketrec_export.settings import add_settings
+
 CONFIGS = Path("training") / "configs"
 RESULTS = Path("bench") / "results"
 
@@ -12,12 +15,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options."""
     parser.add_argument("experiment", metavar="NAME", help=f"of a file in {CONFIGS}, or a TOML file")
     parser.add_argument(
-        "--source", type=Path, metavar="FOLDER", help="raw files, as for prepare (default: $POCKETREC_DATA/NAME)"
+        "--source",
+        type=Path,
+        metavar="FOLDER",
+        help="raw files, as for prepare, read if the work folder has no data set yet (default: $POCKETREC_DATA/NAME)",
     )
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="for all that comes out (default build/NAME)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, such as train.dim=64"
-    )
+    add_settings(parser, _settings, "train.dim=64", file=False)
+
+
+def _settings() -> type[Config]:
+    from pocketrec_training.experiments.experiment import ExperimentConfig
+
+    return ExperimentConfig
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -43,13 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-error",
         choices=["fail", "skip"],
         default="fail",
-        help="stop at a broken row, or count and skip it",
+        help="stop at a broken row (default), or count and skip it",
     )
     parser.add_argument(
-        "--duplicates", choices=["drop", "keep"], default="drop", help="keep: equal rows are repeated events"
+        "--duplicates",
+        choices=["drop", "keep"],
+        default="drop",
+        help="drop equal rows (default), or keep them as repeated events",
     )
-    parser.add_argument("--min-user-count", type=int, default=1, metavar="N", help="interactions a user must have")
-    parser.add_argument("--min-item-count", type=int, default=1, metavar="N", help="interactions an item must have")
+    parser.add_argument(
+        "--min-user-count", type=int, default=1, metavar="N", help="drop users with fewer interactions (default: 1)"
+    )
+    parser.add_argument(
+        "--min-item-count", type=int, default=1, metavar="N", help="drop items with fewer interactions (default: 1)"
+    )
     parser.add_argument(
         "--users-share",
         type=float,

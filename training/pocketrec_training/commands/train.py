@@ -5,24 +5,24 @@ import os
 import time
 from pathlib import Path
 
-from pocketrec.config import load_config
+from pocketrec.config import Config, load_config
 from pocketrec.results import Machine, Result, installed_versions
+from pocketrec_export.settings import add_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--data", type=Path, required=True, metavar="DATASET", help="folder that `prepare` wrote")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="one setting, such as training.epochs=10",
-    )
+    add_settings(parser, _settings, "training.epochs=10")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument("--resume", action="store_true", help="take up a run that was killed")
+
+
+def _settings() -> type[Config]:
+    from pocketrec_training.train import TrainConfig
+
+    return TrainConfig
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         seeds=(arguments.seed,),
         duration_s=round(time.perf_counter() - started, 3),
         metrics=model.card.validation,
-        notes={"split": model.card.split, "figures": "validation users; test users stay untouched"},
+        notes={"split": model.card.split, "figures": "validation cases; test cases stay untouched"},
     )
     print(f"Trained {model.card.kind} on {model.card.name} in {result.duration_s:.0f} s -> {arguments.out}")
     for name, value in model.card.validation.items():

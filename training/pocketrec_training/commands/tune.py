@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--objective",
         choices=("blend", "tower"),
         default="blend",
-        help="validation NDCG@10 of the whole model, or of its tower alone, which takes less time (default: blend)",
+        help="validation NDCG@10 of the whole model (blend, the default), or of its tower alone, which takes less time",
     )
     parser.add_argument(
         "--seeds",

@@ -67,5 +67,5 @@ def _one_seed(
     if bundle is not None and exported is not None and not (exported / "manifest.json").exists():
         export(model, exported, bundle, seed)
     measured = folder / "evaluate.json"
-    if not measured.exists():
+    if not measured.exists() or (options.baselines and not Result.read(measured).baselines):
         evaluate(dataset, model, exported, None, options, CaseFile.beside(measured)).write(measured)

@@ -47,8 +47,7 @@ class Negatives:
         """
         if source == "in-batch":
             rows = torch.unique(targets)
-            shares = popularity / popularity.sum()
-            expected = in_batch_share(shares[rows], len(targets))
+            expected = in_batch_share(shares_of(popularity)[rows], len(targets))
         elif source == "popular":
             weights = (popularity + 1) ** 0.75
             rows = torch.multinomial(weights, count, replacement=True, generator=drawing)
@@ -64,6 +63,12 @@ class Negatives:
             rows = torch.randint(len(popularity), (count,), generator=drawing)
             expected = torch.full((count,), count / len(popularity))
         return cls(rows, expected.clamp(min=1e-12).log(), chosen=source in ("in-batch", "hard"))
+
+
+def shares_of(popularity: Tensor) -> Tensor:
+    """How often each item is a target: float [items]. What nobody took may still be what a query asks for, once."""
+    counts = popularity.clamp(min=1)
+    return counts / counts.sum()
 
 
 def in_batch_share(shares: Tensor, count: int) -> Tensor:

@@ -1,9 +1,10 @@
 """Followers that read: item-item weights from what somebody took to what he takes next.
 
 Each place t of a history gives a row of P, its past with weight decay^age, and a row of Y, the `ahead` items that
-come next. The weights are a ridge regression from one to the other, W = (P'P + a^2 T'T + lambda I)^-1 (P'Y + a^2 T'T),
-with the words x items matrix T of `text_ease` stacked below both: an item without interactions is followed
-by those that share its words. Unlike neighbours, followers know that the second part comes after the first.
+come next. The weights are a ridge regression from one to the other, W = (P'P + a^2 T'T + lambda I)^-1 (P'Y + a^2 S),
+with the words x items matrix T of `text_ease`, and S = T'T without its diagonal: an item without interactions is
+followed by those that share its words, not by itself. Unlike neighbours, followers know that the second part comes
+after the first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from msgspec import Meta
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse import csc_matrix, csr_matrix, diags_array
 
 from pocketrec.config import Config
 from pocketrec.neighbours import Neighbours
@@ -28,6 +29,8 @@ Places = Iterator[tuple[csr_matrix, csr_matrix]]
 
 _CHUNK = 200_000
 """Places of histories that are counted at a time."""
+_BLOCK = 1024
+"""Items whose followers are found at a time in a large catalogue."""
 
 
 class FollowerConfig(Config, frozen=True, kw_only=True):
@@ -71,12 +74,11 @@ def fit_followers(
     items = len(texts)
     new = np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items) == 0
     words, alike = config.text_weight * word_matrix(texts), TextLikeness.of(vectors, texts)
-    shared = (words.T @ words).tocsr()
     places = _places(histories, items, past, config)
     if items <= config.max_items:
-        weights = _regression(places, shared, config.regularisation)
+        weights = _regression(places, (words.T @ words).tocsr(), config.regularisation)
         return truncated_with_newcomers(weights, alike, new, config.newcomer_level, config.per_item, config.decay)
-    kept = strongest(_without_others(places, shared, config.regularisation), config.per_item)
+    kept = _without_others(places, words.tocsc(), config.regularisation, config.per_item)
     return with_votes_by_text(Neighbours.of_rows(kept, config.decay), alike, new, config.newcomer_level)
 
 
@@ -98,15 +100,23 @@ def _regression(places: Places, shared: csr_matrix, regularisation: float) -> ND
     return weights
 
 
-def _without_others(places: Places, shared: csr_matrix, regularisation: float) -> csr_matrix:
-    """W with nothing but the diagonal of P'P + a^2 T'T: each item by itself."""
-    sizes = shared.diagonal() + regularisation
-    successions = shared.copy()
-    successions.setdiag(0)  # no item follows itself
+def _without_others(
+    places: Places, words: csc_matrix, regularisation: float, per_item: int
+) -> list[tuple[Rows, NDArray[np.float32]]]:
+    """The strongest of W with nothing but the diagonal of P'P + a^2 T'T: each item by itself, block by block."""
+    sizes = np.asarray(words.power(2).sum(axis=0)).ravel() + regularisation
+    successions = csr_matrix((words.shape[1], words.shape[1]), dtype=np.float32)
     for before, after in places:
         sizes += np.asarray(before.power(2).sum(axis=0)).ravel()
         successions = successions + before.T @ after
-    return (diags_array(1 / sizes) @ successions).tocsr()
+    rows: list[tuple[Rows, NDArray[np.float32]]] = []
+    for start in range(0, words.shape[1], _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = (successions[part] + words[:, part].T @ words).tocsr()
+        block.setdiag(0, k=start)  # no item follows itself
+        block.eliminate_zeros()
+        rows += strongest((diags_array(1 / sizes[part]) @ block).tocsr(), per_item)
+    return rows
 
 
 def _places(histories: Sequence[Rows], items: int, past: int, config: FollowerConfig) -> Places:

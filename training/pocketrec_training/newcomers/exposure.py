@@ -60,7 +60,7 @@ def set_exposure(
     known, cold = (np.full((len(users), _SEEN), -np.inf, np.float32) for _ in range(2))
     for line, (rows, table) in enumerate(retriever.lists(Cases(users, histories, []), at_least=_SEEN)):
         inputs = (torch.from_numpy(array)[None] for array in (users[line], retriever.vectors[rows], table))
-        scores = scorer(*inputs)[0].numpy()
+        scores = (scorer.logits if isinstance(scorer, BilinearScorer) else scorer)(*inputs)[0].numpy()
         for best, kind in ((known, scores[~new[rows]]), (cold, scores[new[rows]])):
             kept = np.sort(kind)[::-1][:_SEEN]
             best[line, : len(kept)] = kept

@@ -35,8 +35,11 @@ class TextLikeness:
         counts = Vocabulary.of(texts).counts(texts)
         return cls(centred(vectors), word_vectors(counts, rarity(counts)))
 
-    def to(self, some: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def to(self, some: NDArray[np.bool_] | NDArray[np.intp]) -> NDArray[np.float32]:
         """Of all items to some of them: float32 [items, some], 1 for the same text, 0 for nothing in common.
+
+        Args:
+            some: Mask of these [items], or their rows.
 
         Example:
             >>> vectors = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 0, 1]], dtype=np.float32)

@@ -7,7 +7,7 @@ own (`likeness.py`), by the cube of the likeness: one twin counts for more than 
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_array, csr_matrix, hstack
 
 from pocketrec.neighbours import Neighbours
 from pocketrec_training.neighbours.truncation import truncated
@@ -20,6 +20,8 @@ _VOTERS = 64
 """Items that vote for a newcomer."""
 POWER = 3
 """Of likeness: one twin counts for more than a hundred distant cousins."""
+_BLOCK = 1024
+"""Newcomers of a large catalogue that are compared with all items at a time."""
 
 
 def votes_by_text(alike: Floats, new: Mask, level: float) -> Floats:
@@ -33,12 +35,22 @@ def votes_by_text(alike: Floats, new: Mask, level: float) -> Floats:
         new: Mask of the newcomers [items].
         level: Sum of all votes for a newcomer, on average.
     """
+    votes = _cast(alike, np.flatnonzero(new))
+    return votes * _scale(float(votes.sum()), votes.shape[1], level)
+
+
+def _cast(alike: Floats, newcomers: NDArray[np.intp]) -> Floats:
+    """Before they are scaled: float32 [items, newcomers]."""
     votes: Floats = np.maximum(alike, 0) ** POWER
-    votes[np.flatnonzero(new), np.arange(votes.shape[1])] = 0
+    votes[newcomers, np.arange(votes.shape[1])] = 0
     if len(votes) > _VOTERS:
         votes[votes < np.partition(votes, -_VOTERS, axis=0)[-_VOTERS]] = 0
     votes /= np.sqrt(np.maximum(votes.sum(axis=0), 1e-12))
-    return votes * np.float32(level * votes.shape[1] / max(float(votes.sum()), 1e-12))
+    return votes
+
+
+def _scale(total: float, newcomers: int, level: float) -> np.float32:
+    return np.float32(level * newcomers / max(total, 1e-12))
 
 
 def truncated_with_newcomers(
@@ -75,11 +87,13 @@ def with_votes_by_text(weights: Neighbours, texts: TextLikeness, new: Mask, leve
     if not new.any() or new.all():
         return weights
     items, old = len(weights), ~new[weights.rows]
-    voters = np.repeat(np.arange(items), np.diff(weights.indptr))
-    votes = votes_by_text(texts.to(new), new, level * weights.mean_votes(~new))
-    by_text, for_whom = votes.nonzero()
-    rows = np.concatenate([weights.rows[old], np.flatnonzero(new)[for_whom]])
-    values = np.concatenate([weights.values[old], votes[by_text, for_whom]])
+    voters, newcomers = np.repeat(np.arange(items), np.diff(weights.indptr)), np.flatnonzero(new)
+    blocks = np.split(newcomers, np.arange(_BLOCK, len(newcomers), _BLOCK))
+    votes = hstack([csc_array(_cast(texts.to(block), block)) for block in blocks]).tocoo()
+    by_text, for_whom = votes.coords
+    cast = votes.data * _scale(float(votes.sum()), len(newcomers), level * weights.mean_votes(~new))
+    rows = np.concatenate([weights.rows[old], newcomers[for_whom]])
+    values = np.concatenate([weights.values[old], cast])
     table = csr_matrix((values, (np.concatenate([voters[old], by_text]), rows)), shape=(items, items))
     table.sort_indices()
     return Neighbours.of_arrays(

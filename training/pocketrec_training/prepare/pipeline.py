@@ -11,7 +11,7 @@ from pocketrec.digest import file_digest
 from pocketrec.errors import ConfigError, DataError
 from pocketrec.progress import progress
 from pocketrec.staging import check_replaceable, staged_folder
-from pocketrec_training.dataset import FORMAT, DatasetCard, Step
+from pocketrec_training.dataset import CONTENTS, FORMAT, DatasetCard, Step
 from pocketrec_training.prepare.columns import ColumnMap, check_chosen, map_columns
 from pocketrec_training.prepare.interactions import Interactions, clean_interactions
 from pocketrec_training.prepare.items import Catalogue, clean_items, items_of_interactions
@@ -52,7 +52,7 @@ def prepare(source: Source, out: Path, options: PrepareConfig = _DEFAULT) -> Dat
         (2, 1, 'date (ISO dates)')
     """
     _check(options, source)
-    check_replaceable(out, "dataset.json", "a data set")
+    check_replaceable(out, "a data set", CONTENTS)
     try:
         with staged_folder(out) as folder:
             return _write(source, folder, options)

@@ -100,7 +100,7 @@ class Lists:
     features: Tensor
     """Float [lists, candidates, len(FEATURES)]."""
     real: Tensor
-    """Bool [lists, candidates]: False for padding."""
+    """Bool [lists, candidates]: False for padding, and for further targets of a case, which aren't wrong."""
     target: Tensor
     """Int64 [lists], place of the target among the candidates."""
     group: Tensor
@@ -119,16 +119,17 @@ class Lists:
                 at = np.flatnonzero(rows == target[0])
                 if len(at):
                     users.append(cases.users[case])
-                    found.append((rows.astype(np.int64) + start, table))
+                    counts = (rows == target[0]) | ~np.isin(rows, target)
+                    found.append((rows.astype(np.int64) + start, table, counts))
                     places.append((int(at[0]), group, case))
             start += len(retriever.vectors)
-        width = max((len(rows) for rows, _ in found), default=0)
+        width = max((len(rows) for rows, _, _ in found), default=0)
         rows = np.zeros((len(found), width), np.int64)
         values = np.zeros((len(found), width, len(FEATURES)), np.float32)
         real = np.zeros((len(found), width), np.bool_)
-        for line, (candidates, table) in enumerate(found):
+        for line, (candidates, table, counts) in enumerate(found):
             rows[line, : len(candidates)], values[line, : len(candidates)] = candidates, table
-            real[line, : len(candidates)] = True
+            real[line, : len(candidates)] = counts
         place = torch.tensor(places, dtype=torch.long).reshape(-1, 3)
         vectors = np.concatenate([retriever.vectors for retriever, _ in groups])
         return cls(

@@ -35,9 +35,9 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     newcomer_weight: Annotated[float, Meta(gt=0)] = 1.0
     """How much more a target counts that nobody has taken yet, in what is learnt and in the choice of whom to trust:
     what is never shown never becomes known."""
-    newcomer_exposure: Annotated[float, Meta(gt=0)] | None = None
+    newcomer_exposure: Annotated[float, Meta(gt=0)] = 1.0
     """Share of people's best ten that newcomers get, over their share of the items: with 1 as many places as anything
-    else. By default whatever was learnt, in which chance has a part."""
+    else. What was learnt of it is left to chance (docs/decisions/0026)."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     batch: Annotated[int, Meta(ge=1)] = 128
     rate: Annotated[float, Meta(gt=0)] = 2e-3

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pocketrec.config import Config
 from pocketrec.errors import DataError
 from pocketrec.text import time_words
+from pocketrec_export.held_out import HeldOut
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.splits import Split
 
@@ -56,9 +57,17 @@ class Contexts:
         texts, by_event = _by_event(dataset, config.source)
         if split.validation.queries is not None:  # nobody's events
             return cls(texts, by_event[learnt], np.full(cases, -1))
-        met = np.array([len(rows) for rows in split.validation.histories], dtype=np.int64)
-        asked = dataset.offsets[split.validation.users] + met
-        return cls(texts, by_event[learnt], by_event[asked])
+        return cls(texts, by_event[learnt], by_event[_first_targets(dataset, split.validation)])
+
+
+def _first_targets(dataset: Dataset, cases: HeldOut) -> Places:
+    """Places in the data set of the interactions with each case's first target."""
+    found = []
+    for user, history, targets in zip(cases.users, cases.histories, cases.targets, strict=True):
+        start = dataset.offsets[user] + len(history)
+        later = dataset.rows[start : dataset.offsets[user + 1]]
+        found.append(start + int(np.argmax(later == targets[0])))
+    return np.array(found, dtype=np.int64)
 
 
 def learnt_events(dataset: Dataset, split: Split) -> Places:

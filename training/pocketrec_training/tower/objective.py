@@ -16,7 +16,7 @@ from pocketrec_export.graphs.user import CONTEXT, ITEM, QUERY, UserTower
 from pocketrec_export.title_fragments import FRAGMENTS
 from pocketrec_training.arithmetic import Arithmetic, computed_in
 from pocketrec_training.losses.bpr import bpr
-from pocketrec_training.losses.negatives import Negatives, Source, in_batch_share
+from pocketrec_training.losses.negatives import Negatives, Source, in_batch_share, shares_of
 from pocketrec_training.losses.softmax import full_softmax, sampled_softmax
 from pocketrec_training.processes import Processes
 from pocketrec_training.tower.item_table import ItemTable
@@ -186,8 +186,7 @@ class Objective:
 
     def _among(self, fresh: Tensor, taken: Tensor) -> Negatives:
         """The places `fresh`, drawn from the distinct ones of all `taken` in a batch, as negatives."""
-        shares = self.popularity / self.popularity.sum()
-        expected = in_batch_share(shares[fresh], len(taken)).clamp(min=1e-12)
+        expected = in_batch_share(shares_of(self.popularity)[fresh], len(taken)).clamp(min=1e-12)
         return Negatives(fresh, expected.log() + math.log(len(fresh) / len(torch.unique(taken))), True)
 
     def _ranking(

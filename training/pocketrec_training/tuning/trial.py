@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from pocketrec.errors import PocketrecError
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.tower.training import AfterEpoch, go_on
@@ -56,7 +57,7 @@ class Task:
             }
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
-        except (ValueError, RuntimeError) as error:
+        except (PocketrecError, ValueError, RuntimeError) as error:
             trial.set_user_attr(REASON, " ".join(str(error).split()))
             study.tell(trial, state=TrialState.PRUNED)
         else:
