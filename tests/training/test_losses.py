@@ -23,6 +23,28 @@ def test_full_softmax_is_the_written_out_sum():
     assert full_softmax(users, vectors, torch.tensor([2, 0]), 0.1).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("cases", [1, 256, 600])
+def test_full_softmax_is_torchs_in_value_and_gradient_however_many_cases(cases):
+    targets, found = torch.arange(cases) * 7 % 50, []
+    for loss in (
+        lambda u, v: full_softmax(u, v, targets, 0.05),
+        lambda u, v: torch.nn.functional.cross_entropy(u @ v.T / 0.05, targets),
+    ):
+        users, vectors = unit(cases, 16).requires_grad_(), unit(50, 16, seed=1).requires_grad_()
+        value = 3 * loss(users, vectors)
+        value.backward()
+        found.append((value.detach(), users.grad, vectors.grad))
+    for mine, torchs in zip(*found, strict=True):
+        assert torch.allclose(mine, torchs, rtol=1e-4, atol=1e-6)
+
+
+def test_the_side_that_learns_nothing_gets_no_gradient():
+    users, vectors = unit(5, 4).requires_grad_(), unit(7, 4, seed=1)
+    full_softmax(users, vectors, torch.arange(5), 0.2).backward()
+    assert users.grad is not None
+    assert vectors.grad is None
+
+
 def test_sampled_softmax_over_every_item_is_the_full_softmax():
     users, vectors, targets = unit(5, 4), unit(7, 4, seed=1), torch.tensor([0, 6, 3, 3, 1])
     is_target = targets[:, None] == torch.arange(7)[None, :]
