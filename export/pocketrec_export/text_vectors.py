@@ -36,7 +36,7 @@ def text_vectors(
         what: What is encoded, for the progress bar.
     """
     distinct = sorted(set(texts))
-    name = text_digest(_encoder_digest(encoder), pooling, str(max_tokens), *distinct)
+    name = text_digest(encoder_digest(encoder), pooling, str(max_tokens), *distinct)
     path = cache_folder() / "vectors" / f"{name}.npy"
     vectors = _cached(path, len(distinct))
     if vectors is None:
@@ -114,8 +114,12 @@ def _npy(array: NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-def _encoder_digest(encoder: Path) -> str:
-    """Of all that a vector depends on: weights, shape and tokenizer."""
+def encoder_digest(encoder: Path) -> str:
+    """Of all that a text's vector depends on: weights, shape and tokenizer of a Hugging Face folder.
+
+    Raises:
+        ModelError: The folder holds no weights.
+    """
     weights = sorted(encoder.glob("*.safetensors")) or sorted(encoder.glob("*.bin"))
     if not weights:
         raise ModelError(f"{encoder} holds no model.safetensors: give the folder of a Hugging Face model")

@@ -158,7 +158,7 @@ class Recommender:
             ValueError: An argument out of range, or a field in `where` that no item has.
         """
         _check_k(k)
-        if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
+        if not isinstance(diversity, int | float | np.number) or not 0 <= diversity <= 1:
             raise ValueError(f"diversity must lie in 0..1, not {diversity!r}")
         live, ids = self._live, _ids(history, "history")
         request = self._read(live, ids, query, context, allow_seen)

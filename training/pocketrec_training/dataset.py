@@ -204,7 +204,11 @@ def _queries(folder: Path, row_of: pl.DataFrame) -> Queries | None:
     if not (folder / "queries.parquet").exists():
         return None
     queries = pl.read_parquet(folder / "queries.parquet")
-    judged = pl.read_parquet(folder / "qrels.parquet").filter(pl.col("grade") > 0).join(row_of, on="item_id")
+    judged = (
+        pl.read_parquet(folder / "qrels.parquet")
+        .filter(pl.col("grade") > 0)
+        .join(row_of, on="item_id", maintain_order="left")
+    )
     answers = dict(judged.group_by("query_id").agg(pl.col("row")).iter_rows())
     ids = queries["query_id"].to_list()
     return Queries(

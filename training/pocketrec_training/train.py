@@ -26,6 +26,7 @@ from pocketrec_export.graphs.scorer import DotScorer, ScorerConfig
 from pocketrec_export.graphs.user import TowerConfig
 from pocketrec_export.held_out import HeldOut
 from pocketrec_export.model import CONTENTS, FORMAT, Model, ModelCard
+from pocketrec_export.text_vectors import encoder_digest
 from pocketrec_export.title_fragments import title_fragments
 from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.encoder.default import default_encoder
@@ -135,8 +136,9 @@ def train(
 
 
 def _name(config: TrainConfig, dataset: Dataset, seed: int) -> str:
-    """Of a folder for what comes of a config, a data set and a seed."""
-    return text_digest(msgspec.json.encode(config).decode(), dataset_digest(dataset.card), str(seed))[:16]
+    """Of a folder for what comes of a config, the encoder that it names, a data set and a seed."""
+    encoder = encoder_digest(Path(config.encoder.folder)) if config.encoder.folder else ""
+    return text_digest(msgspec.json.encode(config).decode(), encoder, dataset_digest(dataset.card), str(seed))[:16]
 
 
 def fit_model(
