@@ -234,8 +234,8 @@ def _reason(
         return f"float32: int8 passed alone ({alone.verdict.words}) but not together with the others; {bound}"
     if not ships.spared:
         return f"int8 passed the gate alone: {whole.words}; {bound}"
-    where = "alone" if ships is alone else "together with the others, alone"
+    where = "alone" if ships is alone else "together with the others; alone"
     return (
         f"int8 but for {len(ships.spared)} of {operators} operators passed the gate {where}: "
-        f"{ships.verdict.words}; with all in int8, alone: {whole.words}; {bound}"
+        f"{ships.verdict.words}; with all in int8: {whole.words}; {bound}"
     )
