@@ -28,6 +28,7 @@ class IndexConfig(Config, frozen=True, kw_only=True):
     recall: Annotated[float, Meta(gt=0, le=1)] = 0.98
     """Share of the exact answer that a search must return, on average over user vectors of each kind."""
     seed: int = 0
+    """Of the layers in which items stand."""
 
 
 def build_index(vectors: Vectors, users: Sequence[Vectors], count: int, config: IndexConfig, path: Path) -> IndexFacts:

@@ -60,6 +60,8 @@ def _known(kind: type[Config], message: str) -> str:
     fields = msgspec.structs.fields(kind)
     for name in (unknown[1] or "").split(".") if unknown[1] else ():
         inner = next(field.type for field in fields if field.encode_name == name)
+        if not (isinstance(inner, type) and issubclass(inner, Config)):
+            return ""
         fields = msgspec.structs.fields(inner)
     return f"; there are: {', '.join(field.encode_name for field in fields)}"
 

@@ -390,6 +390,7 @@ class Recommender:
         Raises:
             TypeError: Something that is no `Item`.
             ValueError: An item without id or title, or two with one id. Nothing is stored then.
+            OverlayError: Another bundle has taken the overlay over, or its file can't be written.
         """
         changed = list(items)
         for item in changed:
@@ -404,7 +405,11 @@ class Recommender:
             self._live = LiveCatalogue.of(self._bundle, self._overlay.changes(), self._live)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Take items out of the catalogue; ids that it doesn't have are no error. On disk when this returns."""
+        """Take items out of the catalogue; ids that it doesn't have are no error. On disk when this returns.
+
+        Raises:
+            OverlayError: As for `upsert`.
+        """
         gone = _ids(ids, "ids")
         with self._writing:
             self._overlay.remove(gone)

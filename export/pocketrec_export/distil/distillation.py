@@ -38,6 +38,7 @@ class ShallowConfig(ImitationConfig, frozen=True, kw_only=True):
     """A student with fewer layers, and narrower ones."""
 
     layers: Annotated[int, Meta(ge=1)]
+    """Of the teacher's, spread evenly over its depth."""
     hidden_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """Share of the units of feed-forward layers that stays (`pocketrec_export.distil.narrowing`)."""
     epochs: Annotated[int, Meta(ge=1)] = 3

@@ -28,6 +28,7 @@ class ImitationConfig(Config, frozen=True, kw_only=True):
     rate: Annotated[float, Meta(gt=0)]
     """Peak learning rate of AdamW."""
     batch: Annotated[int, Meta(ge=1)] = 32
+    """Texts in a step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class ScorerConfig(Config, frozen=True, kw_only=True):
     """Which scorer, and its size."""
 
     kind: Kind = "mlp"
+    """A plain product, a bilinear form, or a network over products and features."""
     rank: Annotated[int, Meta(ge=1)] = 16
     """Rank of the bilinear form."""
     hidden: Annotated[int, Meta(ge=1)] = 16

@@ -25,7 +25,9 @@ class TowerConfig(Config, frozen=True, kw_only=True):
     """Shape of the user tower."""
 
     layers: Annotated[int, Meta(ge=1)] = 2
+    """Blocks of attention and feed-forward."""
     heads: Annotated[int, Meta(ge=1)] = 2
+    """Of attention; a divisor of `dim`."""
     hidden: Annotated[int, Meta(ge=8)] = 256
     """Width of the feed-forward layers."""
     history: Annotated[int, Meta(ge=1)] = 50
@@ -33,6 +35,7 @@ class TowerConfig(Config, frozen=True, kw_only=True):
     positions: bool = True
     """Whether the order of a history counts; baskets have none."""
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.4
+    """Share of units that are left out in a step."""
 
 
 class UserTower(nn.Module):

@@ -34,6 +34,7 @@ class NeighbourChoiceConfig(Config, frozen=True, kw_only=True):
     neighbours.
     """
     decays: Annotated[tuple[float, ...], Meta(min_length=1)] = (1.0, 0.9, 0.8)
+    """Of votes with each newer item, of which validation chooses."""
     followers: tuple[FollowerConfig, ...] = (
         FollowerConfig(decay=0.9, regularisation=300.0),
         FollowerConfig(decay=0.8, regularisation=100.0),

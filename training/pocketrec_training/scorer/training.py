@@ -39,9 +39,13 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     """Share of people's best ten that newcomers get, over their share of the items: with 1 as many places as anything
     else. What was learnt of it is left to chance (docs/decisions/0026)."""
     epochs: Annotated[int, Meta(ge=1)] = 60
+    """Most passes over the lists."""
     batch: Annotated[int, Meta(ge=1)] = 128
+    """Lists in a step."""
     rate: Annotated[float, Meta(gt=0)] = 2e-3
+    """Learning rate of AdamW; the weights of features take ten times as much."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.05
+    """Of all weights but those of features."""
     folds: Annotated[int, Meta(ge=2)] = 4
     """Parts of the cases that choose the number of epochs, each by what the others learnt."""
     patience: Annotated[int, Meta(ge=1)] = 4

@@ -28,6 +28,7 @@ class ObjectiveConfig(Config, frozen=True, kw_only=True):
     """Which loss, over which cases."""
 
     temperature: Annotated[float, Meta(gt=0)] = 0.05
+    """Cosines are divided by it before the softmax: lower is surer."""
     loss: Literal["softmax", "sampled-softmax", "bpr"] = "softmax"
     """`softmax` over the whole catalogue, sampled where that is larger than `full_softmax_items`."""
     logits: Arithmetic = "float32"

@@ -51,6 +51,7 @@ class TowerTrainingConfig(ObjectiveConfig, frozen=True, kw_only=True):
     rate: Annotated[float, Meta(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    """Of the user tower."""
     residual: bool = True
     """Whether behaviour gives each item a residual beside its text."""
     augmentation: HistoryAugmentation = HistoryAugmentation()
