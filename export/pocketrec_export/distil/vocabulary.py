@@ -68,7 +68,9 @@ def prune(tokenizer: Tokenizer, used: Collection[int], general_share: float) -> 
     tree = json.loads(tokenizer.to_str())
     model = tree["model"]
     if model["type"] not in ("WordPiece", "BPE", "Unigram"):
-        raise ModelError(f"a {model['type']} vocabulary can't be pruned: leave out --prune-vocabulary")
+        raise ModelError(
+            f"a {model['type']} vocabulary can't be pruned: set prune_vocabulary=false (student.prune_vocabulary with export)"
+        )
     token_of = {number: token for token, number in tokenizer.get_vocab().items()}
     added = {entry["id"] for entry in tree["added_tokens"]}
     basic = {number for number, token in token_of.items() if _is_basic(token)} | added
