@@ -65,6 +65,19 @@ def test_the_table_of_data_sets_shows_what_was_measured():
         assert minutes == f"{figures['train_s'] / 60:.0f}"
 
 
+def test_the_table_of_sizes_shows_what_was_measured():
+    rows = re.findall(
+        r"^\| `(\w+)` \| .* \| ([\d.]+) \| ([\d.]+) ms \| ([\d.]+) % \| ([\d.]+) % \|$", README, re.MULTILINE
+    )
+    assert [size for size, *_ in rows] == ["base", "small", "tiny", "nano"]
+    figures = Result.read(ROOT / "bench" / "results" / "export.json").metrics
+    for size, megabytes, text, queries, cold in rows:
+        assert megabytes == f"{figures[f'{size}/encoder_mb']:.1f}"
+        assert text == f"{figures[f'{size}/encode_p50_ms']:.2f}"
+        assert queries == f"{100 * figures[f'{size}/query_ndcg_share']:.1f}"
+        assert cold == f"{100 * figures[f'{size}/cold_ndcg_share']:.1f}"
+
+
 def test_every_linked_file_exists():
     links = re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", README)
     assert links
