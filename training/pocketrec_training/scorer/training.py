@@ -37,7 +37,7 @@ class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
     what is never shown never becomes known."""
     newcomer_exposure: Annotated[float, Meta(gt=0)] = 1.0
     """Share of people's best ten that newcomers get, over their share of the items: with 1 as many places as anything
-    else. What was learnt of it is left to chance (docs/decisions/0026)."""
+    else. The scorer left to itself would show them as chance has it (docs/decisions/0026)."""
     epochs: Annotated[int, Meta(ge=1)] = 60
     """Most passes over the lists."""
     batch: Annotated[int, Meta(ge=1)] = 128
