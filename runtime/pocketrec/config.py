@@ -58,7 +58,7 @@ def _known(kind: type[Config], message: str) -> str:
     if unknown is None:
         return ""
     fields = msgspec.structs.fields(kind)
-    for name in (unknown[1] or "").split(".") if unknown[1] else ():
+    for name in unknown[1].split(".") if unknown[1] else ():
         inner = next(field.type for field in fields if field.encode_name == name)
         if not (isinstance(inner, type) and issubclass(inner, Config)):
             return ""

@@ -52,10 +52,9 @@ def staged_folder(target: Path) -> Iterator[Path]:
                 aside.rename(target)
             except OSError:
                 (old / target.name).rename(target)
+                old.rmdir()
                 raise
-            finally:
-                if target.exists():
-                    shutil.rmtree(old)
+            shutil.rmtree(old)
         else:
             aside.rename(target)
     except BaseException:
