@@ -45,7 +45,7 @@ class GraphFacts(Config, frozen=True, kw_only=True):
     producer: str = ""
     """What wrote the file last, by its own words."""
     spared: tuple[str, ...] = ()
-    """Operators of an int8 graph that stay float32, because the gate refused it with them in int8."""
+    """Operators of an int8 graph whose arithmetic is float32, because the gate refused it otherwise."""
 
 
 class EncoderFacts(Config, frozen=True, kw_only=True):

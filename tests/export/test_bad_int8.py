@@ -100,7 +100,7 @@ def test_a_poisoned_calibration_set_is_blocked(toy_model, tmp_path, monkeypatch)
     assert facts.precision == "fp32" or facts.spared
 
 
-def test_a_table_with_one_giant_row_is_blocked_and_kept_in_float32(readable, tmp_path):
+def test_a_table_with_one_giant_row_is_blocked_and_gets_a_scale_for_each_row(readable, tmp_path):
     """A vocabulary of many languages has tokens that nobody trained; one scale for the table rounds the others away."""
 
     def giant(weight):
@@ -108,7 +108,8 @@ def test_a_table_with_one_giant_row_is_blocked_and_kept_in_float32(readable, tmp
 
     verdict, facts = judged(readable(giant), tmp_path)
     assert not verdict.passed
-    assert facts.spared == (TABLE,)
+    assert facts.precision == "int8"
+    assert facts.spared[0] == TABLE
 
 
 def test_an_encoder_that_passes_alone_and_not_beside_the_others_spares_operators(toy_model, tmp_path, monkeypatch):

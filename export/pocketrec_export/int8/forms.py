@@ -62,9 +62,12 @@ class Int8Forms:
         return self._graph(path, [name for name in self.operators if name != operator])
 
     def sparing(self, spared: Collection[str]) -> Graph:
-        """All operators are int8 but those named, at least one of them."""
+        """All operators compute in int8 but those named, at least one: their weights are int8 in the file alone."""
         path = self.full.path.with_suffix(f".sparing-{len(spared)}.onnx")
-        dynamic_int8(self.source, path, self.tables, [name for name in self.operators if name not in spared])
+        rest = [name for name in self.operators if name not in spared]
+        if rest:
+            dynamic_int8(self.source, path, self.tables, rest)
+        stored_int8(path if rest else self.source, path, spared)
         return self._graph(path, spared)
 
     def _graph(self, path: Path, spared: Collection[str]) -> Graph:

@@ -1,7 +1,7 @@
 """Choose the form of graphs and tables: int8 where the gate lets it through, alone and together, else float32.
 
-A graph that fails in int8, alone or beside the others, is scanned: with the fewest operators in float32 that the gate
-asks for, it ships all the same (`pocketrec_export.int8.sensitivity`).
+A graph that fails in int8, alone or beside the others, is scanned: with the fewest operators in float32 arithmetic that
+the gate asks for, it ships all the same (`pocketrec_export.int8.sensitivity`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +75,7 @@ class _Candidate:
     saved: int
     """Bytes fewer than in float32."""
     spared: tuple[str, ...]
-    """Operators that stay float32."""
+    """Operators whose arithmetic stays float32."""
 
 
 class Gate:
@@ -116,7 +116,7 @@ class Gate:
         return _Candidate(put, verdict, full.bytes - form.bytes, spared)
 
     def sparing(self, role: str, beside: Mapping[str, _Candidate]) -> _Candidate | None:
-        """A graph in int8 but for the fewest operators that the gate asks for.
+        """A graph in int8 but for the arithmetic of the fewest operators that the gate asks for.
 
         Args:
             role: Of the graph; what has no operators to spare may be asked for too.
@@ -170,7 +170,7 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
         for role in ROLES:
             whole = gate.candidate(role, variants.int8[role].whole())
             verdicts[role] = whole.verdict
-            # What a vector's batch mates change, no operator in float32 mends.
+            # What a vector's batch mates change, sparing some operators doesn't mend.
             scanned = not whole.verdict.passed and whole.verdict.company <= COMPANY
             best = gate.sparing(role, {}) if scanned else whole
             if best is not None and best.verdict.passed:
@@ -236,6 +236,6 @@ def _reason(
         return f"int8 passed the gate alone: {whole.words}; {bound}"
     where = "alone" if ships is alone else "together with the others; alone"
     return (
-        f"int8 but for {len(ships.spared)} of {operators} operators passed the gate {where}: "
+        f"int8, float32 in the arithmetic of {len(ships.spared)} of {operators} operators, passed the gate {where}: "
         f"{ships.verdict.words}; with all in int8: {whole.words}; {bound}"
     )

@@ -5,12 +5,12 @@ Two kinds, chosen by what a request feeds the graph:
 - dynamic int8, for encoder and user tower: int8 weights and int8 arithmetic; activations get one scale a run, so the
   runtime runs one text or one history at a time, always, and a vector never depends on its batch mates. Weights are
   unsigned, as activations are: without VNNI, products of unsigned by signed bytes overflow (docs/decisions/0025).
-- stored int8, for the scorer: weights lie in the file as int8 with a scale for each output, and become float32 when
-  the session opens. Its input is a list of candidates; one scale for the list would let a candidate's score
-  depend on the others.
+- stored int8, for the scorer, and for operators that lose rankings by int8 arithmetic (docs/decisions/0027): weights
+  lie in the file as int8 with a scale for each output, and become float32 when the session opens. The scorer's
+  input is a list of candidates; one scale for the list would let a candidate's score depend on the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,24 +67,28 @@ def dynamic_int8(source: Path, target: Path, tables: bool, operators: Sequence[s
         )
 
 
-def stored_int8(source: Path, target: Path) -> None:
-    """Store every weight matrix as int8 with one scale an output column; arithmetic stays float32.
+def stored_int8(source: Path, target: Path, operators: Collection[str] | None = None) -> None:
+    """Store weight matrices as int8 with one scale an output column, tables one a row; arithmetic stays float32.
 
     Cast and multiply on constants are folded when a session opens, so they cost nothing at run time.
 
     Args:
-        source: Float32 graph.
+        source: Graph with float32 weights.
         target: File to write.
+        operators: Names of those whose weights are stored so; all by default.
     """
     model = onnx.load(str(source))
     graph = model.graph
+    chosen = [node for node in graph.node if operators is None or node.name in operators]
+    read = {name for node in chosen for name in node.input}
+    looked_up = {name for node in chosen if node.op_type in _TABLES for name in node.input}
     kept, stored, restored = [], [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.ndim != 2 or values.dtype != np.float32:
+        if tensor.name not in read or values.ndim != 2 or values.dtype != np.float32:
             kept.append(tensor)
             continue
-        small, scale = int8_columns(values)
+        small, scale = scaled_int8(values, axis=1 if tensor.name in looked_up else 0)
         stored += [
             numpy_helper.from_array(small, f"{tensor.name}_int8"),
             numpy_helper.from_array(scale, f"{tensor.name}_scale"),
@@ -101,16 +105,16 @@ def stored_int8(source: Path, target: Path) -> None:
     onnx.save(model, str(target))
 
 
-def int8_columns(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 with one scale a column: values ~ small * scale.
+def scaled_int8(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 with one scale for what lies along an axis, 0 for each column: values ~ small * scale.
 
     -128 stays unused, so that a value and its negative round alike.
 
     Example:
-        >>> small, scale = int8_columns(np.array([[1.0, 0.0], [-0.5, 0.0]], dtype=np.float32))
+        >>> small, scale = scaled_int8(np.array([[1.0, 0.0], [-0.5, 0.0]], dtype=np.float32), axis=0)
         >>> small.tolist()
         [[127, 0], [-64, 0]]
     """
-    scale = (np.abs(values).max(axis=0, keepdims=True) / 127).astype(np.float32)
+    scale = (np.abs(values).max(axis=axis, keepdims=True) / 127).astype(np.float32)
     scale[scale == 0] = 1
     return np.rint(values / scale).astype(np.int8), scale

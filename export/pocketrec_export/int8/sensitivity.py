@@ -1,17 +1,14 @@
-"""Which operators of a graph int8 hurts, and the fewest that float32 must keep.
+"""Which operators of a graph int8 hurts, and the fewest whose arithmetic must stay float32.
 
 Errors of single operators don't add up to that of the whole, and closeness of their outputs says little of what
 people are shown. So each operator is judged by the rankings that a bundle gives when it alone is int8, and what keeps
-float32 is found by asking the gate.
+float32 arithmetic is found by asking the gate.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pocketrec.progress import progress
-
-MOST_SPARED = 0.5
-"""Share of a graph's weights that float32 keeps at most: beyond it, int8 saves too little to be worth its loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +17,7 @@ class Sensitivity:
 
     operator: str
     weights: int
-    """What its time in float32 and its bytes grow with."""
+    """What its time in float32 grows with."""
     loss: float
     """Of NDCG@10, relative; below 0 where rankings became better by chance."""
 
@@ -49,34 +46,28 @@ def scan(operators: Mapping[str, int], loss: Callable[[str], float]) -> list[Sen
 
 
 def fewest_spared(scanned: Sequence[Sensitivity], passes: Callable[[Sequence[str]], bool]) -> tuple[str, ...] | None:
-    """The shortest beginning of a list of operators that, left in float32, lets the rest through the gate.
+    """The shortest beginning of a list of operators that, spared, lets the rest through the gate.
 
     The gate is asked as often as it takes to halve the list down to it.
 
     Args:
         scanned: Operators, those first that are most worth sparing.
-        passes: Whether the gate lets the graph through with these operators in float32.
+        passes: Whether the gate lets the graph through with these operators spared.
 
     Returns:
-        Their names; None if the gate doesn't pass with half of the weights spared.
+        Their names; None if the gate doesn't pass with all of them spared.
 
     Example:
-        >>> scanned = [Sensitivity(name, 10, loss) for name, loss in (("c", 0.4), ("a", 0.1), ("b", 0.0), ("d", 0.0))]
+        >>> scanned = [Sensitivity(name, 10, loss) for name, loss in (("c", 0.4), ("a", 0.1), ("b", 0.0))]
         >>> fewest_spared(scanned, lambda spared: "a" in spared)
         ('c', 'a')
-        >>> fewest_spared(scanned, lambda spared: "b" in spared) is None
+        >>> fewest_spared(scanned, lambda spared: False) is None
         True
     """
-    total, most, weights = sum(one.weights for one in scanned), 0, 0
-    for one in scanned:
-        weights += one.weights
-        if weights > MOST_SPARED * total:
-            break
-        most += 1
     names = [one.operator for one in scanned]
-    if not most or not passes(names[:most]):
+    if not names or not passes(names):
         return None
-    failed, passed = 0, most
+    failed, passed = 0, len(names)
     while passed - failed > 1:
         middle = (failed + passed) // 2
         failed, passed = (failed, middle) if passes(names[:middle]) else (middle, passed)
