@@ -14,7 +14,7 @@ from pocketrec.features import FEATURES, KINDS
 from pocketrec.index import VectorIndex
 from pocketrec_export.graphs.scorer import ScorerConfig
 from pocketrec_training.scorer.candidate_lists import Cases, Lists, Retriever
-from pocketrec_training.scorer.training import ScorerTrainingConfig, train_scorer
+from pocketrec_training.scorer.training import ScorerTrainingConfig, _fresh, _Run, train_scorer
 
 ITEMS, USERS = 60, 120
 CONFIG = ScorerTrainingConfig(batch=32)
@@ -241,3 +241,26 @@ def test_what_else_was_right_is_no_negative():
         left_out = beside.rows[line][alone.real[line] & ~beside.real[line]]
         assert set(left_out.tolist()) == set(more[case][1:]) & set(alone.rows[line][alone.real[line]].tolist())
     assert (alone.real & ~beside.real).any()
+
+
+@pytest.mark.parametrize("kind", ["mlp", "bilinear"])
+def test_what_counts_is_the_mean_of_the_newest_steps(kind):
+    vectors, histories = users(1)
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories]
+    lists = Lists.of([(retriever(ring(ITEMS), SILENT), Cases(vectors, histories, targets))])
+    run = _Run(_fresh(VECTORS.shape[1], ScorerConfig(kind=kind), 0), lists, CONFIG, 0)
+    seen = []
+
+    def note(*_):
+        seen.append([weight.detach().clone() for weight in run.learner.parameters()])
+
+    run.optimiser.register_step_post_hook(note)
+    run.one_epoch(torch.arange(len(lists)), 0)
+    assert 2 < len(seen) < 50  # so few that all count alike
+    for mean, *steps in zip(run.scorer.parameters(), *seen, strict=True):
+        torch.testing.assert_close(mean, torch.stack(steps).mean(dim=0))
+    for epoch in range(1, 100):
+        run.one_epoch(torch.arange(len(lists)), epoch)
+    newest = [torch.stack(steps[-250:]) for steps in zip(*seen, strict=True)]
+    for mean, steps in zip(run.scorer.parameters(), newest, strict=True):  # the first steps are forgotten
+        assert ((mean >= steps.amin(dim=0) - 1e-2) & (mean <= steps.amax(dim=0) + 1e-2)).all()

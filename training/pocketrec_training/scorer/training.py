@@ -1,5 +1,6 @@
 """Train the scorer listwise, on the candidates that a request really meets."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -23,6 +24,8 @@ _RESERVES = tuple(step / 4 for step in range(17))
 
 
 _COLD = FEATURES.index("cold")
+_KEPT = 0.98
+"""Share of an averaged weight that a step leaves: the mean goes back about 50 steps."""
 
 
 class ScorerTrainingConfig(Config, frozen=True, kw_only=True):
@@ -72,9 +75,10 @@ def train_scorer(
 
     Softmax over each list, target against the other candidates. Lists without their target teach nothing about order
     and are left out. What histories teach is learnt first, then what other kinds of request add to it. How long to
-    train each is chosen by cross-validation over cases, then all lists train that long. If a single source ranks
-    held-out users better by itself than what was learnt, it is trusted alone, with some reserve towards newcomers; with
-    too few histories the tower is. Of a kind of request with too few cases nothing is learnt.
+    train each is chosen by cross-validation over cases, then all lists train that long. What counts is the mean of
+    the weights over the newest steps (Polyak and Juditsky, 1992): with a few hundred lists, single steps wander. If a
+    single source ranks held-out users better by itself than what was learnt, it is trusted alone, with some reserve
+    towards newcomers; with too few histories the tower is. Of a kind of request with too few cases nothing is learnt.
 
     Args:
         groups: The same cases several times, each with the catalogue they are asked of: as they are, by which the
@@ -111,7 +115,7 @@ def train_scorer(
         _learn(whole, folds, fold, chosen, config)
         if kind == judged.kind:
             gain = float(_gains(folds, fold, first).sum())
-    return TrainedScorer(scorer.eval(), None if gain is None else gain / len(judged.targets))
+    return TrainedScorer(whole.scorer, None if gain is None else gain / len(judged.targets))
 
 
 def _learn_whom_to_trust(
@@ -186,7 +190,7 @@ def _trusting(scorer: BilinearScorer | MlpScorer, source: str, reserve: float = 
 
 
 class _Run:
-    """A scorer, its optimiser and the lists it learns from."""
+    """A scorer, what it is the mean of, and the lists it learns from."""
 
     def __init__(
         self,
@@ -195,25 +199,28 @@ class _Run:
         config: ScorerTrainingConfig,
         seed: int,
     ) -> None:
-        self.scorer, self.lists, self.batch, self.seed = scorer, lists, config.batch, seed
+        self.lists, self.batch, self.seed = lists, config.batch, seed
         new = lists.features[torch.arange(len(lists)), lists.target, _COLD] > 0
         self.importance = torch.where(new, config.newcomer_weight, 1.0)
         self.rate = config.rate
+        with torch.no_grad():
+            scorer.features.scaled.measure(lists.features[lists.real])
+        self.scorer = scorer.eval()
+        self.learner, self.steps = copy.deepcopy(scorer), 0
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
         # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit.
-        crossing = [p for name, p in scorer.named_parameters() if not name.startswith("features.")]
+        crossing = [p for name, p in self.learner.named_parameters() if not name.startswith("features.")]
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": [scorer.features.linear.weight], "lr": 10 * config.rate, "weight_decay": 0.0},
+                {"params": [self.learner.features.linear.weight], "lr": 10 * config.rate, "weight_decay": 0.0},
                 {"params": crossing, "lr": config.rate, "weight_decay": config.weight_decay},
             ]
         )
-        with torch.no_grad():
-            scorer.features.scaled.measure(lists.features[lists.real])
 
     def turn_to_requests(self) -> None:
         """From here on learn what a kind of request adds, and leave the rest as it is."""
-        added = self.scorer.features.added.parameters()
+        self.learner, self.steps = copy.deepcopy(self.scorer), 0
+        added = self.learner.features.added.parameters()
         self.optimiser = torch.optim.AdamW(added, lr=10 * self.rate, weight_decay=0.0)
 
     def weights(self) -> dict[str, Tensor]:
@@ -223,22 +230,29 @@ class _Run:
     def one_epoch(self, chosen: Tensor, epoch: int) -> None:
         """Pass over some lists once, in an order drawn from seed and epoch."""
         random = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
-        self.scorer.train()
         for part in _parts(chosen[torch.randperm(len(chosen), generator=random)], self.batch):
             self.optimiser.zero_grad()
-            self.losses(part).mean().backward()  # type: ignore[no-untyped-call]
+            self.losses(part, self.learner).mean().backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
-        self.scorer.eval()
+            self._average()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Take the newest step into the mean; of the first 50 all count alike."""
+        self.steps += 1
+        share = max(1 / self.steps, 1 - _KEPT)
+        for mean, newest in zip(self.scorer.parameters(), self.learner.parameters(), strict=True):
+            mean.lerp_(newest, share)
 
     @torch.inference_mode()
     def loss_of(self, chosen: Tensor) -> float:
         """Sum of the loss over some lists."""
-        return float(sum(self.losses(part).sum().item() for part in _parts(chosen, 512)))
+        return float(sum(self.losses(part, self.scorer).sum().item() for part in _parts(chosen, 512)))
 
     @torch.inference_mode()
     def gains_of(self, chosen: Tensor) -> Tensor:
         """NDCG@10 of some lists."""
-        return self.lists.gains_of(self._scores(chosen), chosen)
+        return self.lists.gains_of(self._scores(chosen, self.scorer), chosen)
 
     def alone(self, source: str, reserve: float, chosen: Tensor) -> Tensor:
         """Scores of some lists by one source alone, as `_trusting` gives them up to a constant."""
@@ -249,17 +263,16 @@ class _Run:
         """Sum of some lists' gains, each with the weight of its target."""
         return float((self.importance[chosen] * gains).sum())
 
-    def losses(self, chosen: Tensor) -> Tensor:
+    def losses(self, chosen: Tensor, scorer: BilinearScorer | MlpScorer) -> Tensor:
         """-log softmax at the target of each of some lists, times its weight."""
         return self.importance[chosen] * F.cross_entropy(
-            self._scores(chosen), self.lists.target[chosen], reduction="none"
+            self._scores(chosen, scorer), self.lists.target[chosen], reduction="none"
         )
 
-    def _scores(self, chosen: Tensor) -> Tensor:
+    def _scores(self, chosen: Tensor, scorer: BilinearScorer | MlpScorer) -> Tensor:
         """Of some lists, float [chosen, candidates]; -inf where a list is padded."""
         lists = self.lists
         inputs = lists.users[chosen], lists.vectors[lists.rows[chosen]], lists.features[chosen]
-        scorer = self.scorer
         scores: Tensor = scorer.logits(*inputs) if isinstance(scorer, BilinearScorer) else scorer(*inputs)
         return scores.masked_fill(~lists.real[chosen], -torch.inf)
 
