@@ -21,33 +21,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import numpy as np
 import torch
+from beside import Experiment
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from pocketrec.errors import DataError
 from pocketrec.rankings import ndcg
-from pocketrec.results import Result
-from pocketrec_export.model import read_card
-from pocketrec_training.dataset import Dataset, dataset_digest
 from pocketrec_training.encoder.default import default_encoder
 from pocketrec_training.evaluate.baselines.baseline import Baseline
 from pocketrec_training.evaluate.baselines.frozen_text import FrozenText
-from pocketrec_training.evaluate.case_file import CaseFile
-from pocketrec_training.evaluate.comparison import compare, lead_rows, mean_rows
-from pocketrec_training.evaluate.figures import Figures, measure_all
 from pocketrec_training.evaluate.measurement import Yardstick
 from pocketrec_training.evaluate.ranker import Histories
-from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
-from pocketrec_training.evaluate.splits import Split, make_split
-from pocketrec_training.evaluate.table import aligned
+from pocketrec_training.evaluate.report import frozen_vectors
+from pocketrec_training.evaluate.splits import Split
 
-PEER, OURS = "sentence-transformers", "pocketrec"
+PEER = "sentence-transformers"
 NEWEST = (1, 2, 3, 5, 10)
 """How many of a history's newest items may have a say, where single items ask."""
 VALIDATION = 4000
@@ -62,15 +54,9 @@ Rows = NDArray[np.int32]
 def main() -> None:
     """Train the peer, evaluate it, and set it beside the experiment's figures."""
     asked, started = _arguments(), time.perf_counter()
-    ours = asked.experiment / f"seed-{asked.seed}"
-    card, dataset = read_card(ours / "model"), Dataset.load(asked.experiment / "dataset")
-    if dataset_digest(dataset.card) != card.dataset_digest:
-        raise DataError(f"{ours / 'model'} was trained on another data set than {asked.experiment / 'dataset'}")
-    measured, trained = Result.read(ours / "evaluate.json"), Result.read(ours / "train.json")
-    our_cases = CaseFile.load(CaseFile.beside(ours / "evaluate.json")).values["bundle/ndcg@10"]
-    split = make_split(dataset, card.split)
-    texts = [card.template.render(item) for item in dataset.items]
-    seconds = trained.duration_s if asked.minutes is None else 60.0 * asked.minutes
+    ours = Experiment.read(asked.experiment, asked.seed)
+    card, split, seconds = ours.card, ours.split, ours.seconds(asked.minutes)
+    texts = [card.template.render(item) for item in ours.dataset.items]
 
     model = SentenceTransformer(str(default_encoder()), device="cpu")
     model.max_seq_length = card.max_tokens if asked.query == "item" else PAST_TOKENS
@@ -78,41 +64,25 @@ def main() -> None:
     ranker, said = best_ranker(model, split, texts, asked.query)
 
     yardstick = Yardstick.of(split, frozen_vectors(texts))
-    frozen = FrozenText.fit(yardstick.vectors, split.popularity(len(texts)))
-    peer = measure_all([(PEER, ranker)], yardstick, unmasked=True)
-    figures = Figures.of(peer, measure_all([("frozen-text", frozen)], yardstick, unmasked=True), asked.seed)
-    facts = facts_of(dataset, split) | {
+    facts = {
         "pairs": f"{asked.query} -> next item, {asked.batch} a batch without duplicates, peak rate {asked.rate:g}",
         "ranked by": said,
         "threads": str(torch.get_num_threads()),
     }
-    options = EvaluationOptions(unmasked=True, seed=asked.seed)
-    result = as_result(dataset.card.name, figures, facts, options, started)
-
-    values = {OURS: our_cases, PEER: peer[PEER].values["ndcg@10"]}
-    (lead,) = compare(values, asked.seed)
-    print(aligned(mean_rows(values, "ndcg@10")))
-    print(aligned(lead_rows([lead])))
-    print(
-        f"\ntrained for {seconds / 60:.1f} minutes, {steps} steps ({PEER}), and {trained.duration_s / 60:.1f} ({OURS})"
+    ours.set_beside(
+        (PEER, ranker),
+        ("frozen-text", FrozenText.fit(yardstick.vectors, split.popularity(len(texts)))),
+        yardstick,
+        facts,
+        {"train_s": seconds, "steps": float(steps)},
+        version(PEER),
+        asked.json,
+        started,
     )
-    if asked.json:
-        shown = ("ndcg@10", "recall@10", "ndcg@10/unmasked", "recall@10/unmasked")
-        kept = [key for key in shown if key in measured.metrics]
-        over = f"{lead.ahead} over {lead.behind}"
-        CaseFile.of(peer).save(CaseFile.beside(asked.json))  # so that `pocketrec compare` takes it too
-        msgspec.structs.replace(
-            result,
-            command=f"bench/peers/{Path(__file__).name}",
-            versions=result.versions | {PEER: version(PEER)},
-            metrics=result.metrics
-            | {f"{OURS}/{key}": measured.metrics[key] for key in kept}
-            | {"train_s": seconds, "steps": float(steps), f"{OURS}/train_s": trained.duration_s}
-            | {f"{over}/ndcg@10": lead.difference.mean, f"{over}/p": lead.p},
-            intervals=result.intervals
-            | {f"{OURS}/{key}": measured.intervals[key] for key in kept}
-            | {f"{over}/ndcg@10": lead.difference.interval},
-        ).write(asked.json)
+    print(
+        f"\ntrained for {seconds / 60:.1f} minutes, {steps} steps ({PEER}), "
+        f"and {ours.trained.duration_s / 60:.1f} (pocketrec)"
+    )
 
 
 def pairs(fit: Sequence[Rows], texts: Sequence[str], query: Query) -> Iterator[tuple[str, str]]:

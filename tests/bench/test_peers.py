@@ -1,6 +1,6 @@
 """The peer learns from what models learn from, for as long as it is given, and is ranked by what it says."""
 
-import importlib.util
+import importlib
 import time
 from pathlib import Path
 
@@ -13,21 +13,24 @@ from transformers import TrainerControl
 
 from pocketrec_export.exchange.writing import write_text_model
 from pocketrec_export.graphs.encoder import TextModel
+from pocketrec_training.evaluate.baselines.popularity import Popularity
 from pocketrec_training.evaluate.splits import make_split
 
 TEXTS = ["red cup", "green lamp", "blue chair", "grey clock", "red spoon"]
 
 
-def script(name):
-    path = Path(__file__).parents[2] / "bench" / "peers" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+FOLDER = Path(__file__).parents[2] / "bench" / "peers"
 
 
-@pytest.fixture(scope="module")
-def peer():
+@pytest.fixture
+def script(monkeypatch):
+    """A script as a module; it finds what it imports beside itself, as where it is run."""
+    monkeypatch.syspath_prepend(FOLDER)
+    return importlib.import_module
+
+
+@pytest.fixture
+def peer(script):
     return script("sentence_transformers_training")
 
 
@@ -79,3 +82,38 @@ def test_validation_cases_choose_how_many_items_have_a_say(peer, model):
     ranker, said = peer.best_ranker(model, make_split(dataset_of(histories, 12), "leave-last-out"), texts, "item")
     assert ranker.newest == 1
     assert said.startswith("mean vector of the 1 newest items (validation NDCG@10 ")
+
+
+class Learner:
+    """Finds the targets once it has trained for `needed` epochs, until it has trained too long."""
+
+    def __init__(self, targets, needed, spoilt):
+        self.targets, self.epochs, self.needed, self.spoilt, self.ended = targets, 0, needed, spoilt, False
+
+    def train(self, histories, epochs):
+        self.epochs += epochs
+
+    def rank(self, histories, k, allow_seen=False, among=None):
+        ranked = np.full((len(histories), k), -1, np.int32)
+        if self.needed <= self.epochs < self.spoilt:
+            ranked[:, 0] = [rows[0] for rows in self.targets]
+        return ranked
+
+    def end(self):
+        self.ended = True
+
+
+def test_epochs_of_a_peer_are_chosen_on_validation(script):
+    split = make_split(dataset_of([rows_of(0, 1, 2, 3, 4), rows_of(2, 0, 1, 3)], 5), "leave-last-out")
+    sasrec = script("rectools_sasrec")
+    learner = Learner(split.validation.targets, needed=5, spoilt=9)
+    assert sasrec.best_epochs(learner, split, 60.0, every=2) == (6, 1.0)
+    assert learner.epochs == 6 + 2 * sasrec.PATIENCE
+    assert learner.ended
+
+
+def test_what_a_peer_has_no_answer_to_gets_what_is_popular(script):
+    sasrec = script("rectools_sasrec")
+    popular = Popularity.fit([rows_of(0, 1, 2), rows_of(1, 2), rows_of(2)], 3)
+    silent = Learner([], needed=1, spoilt=1)
+    assert sasrec.Backed(silent, popular).rank([rows_of(0), rows_of()], 2).tolist() == [[2, 1], [2, 1]]
