@@ -7,6 +7,7 @@ from fakes import make_bundle
 
 from pocketrec import Item, Recommender
 from pocketrec.cli import main
+from pocketrec.commands.recommend import _readings, _split
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,7 @@ def test_an_unknown_id_of_the_history_is_said(bundle, capsys):
         (["price=..2"], {"where": {"price": {"max": 2}}}),
         (["price=12.."], {"where": {"price": {"min": 12}}}),
         (["sale=true"], {"where": {"sale": True}}),
+        (["sale=True"], {"where": {"sale": True}}),
         (["sale=false", "colour=blue"], {"where": {"sale": False, "colour": "blue"}}),
         (["colour=blue..green"], {"where": {"colour": {"min": "blue", "max": "green"}}}),
     ],
@@ -138,3 +140,10 @@ def test_a_folder_without_an_overlay_is_refused_rather_than_made(bundle, tmp_pat
     assert status == 1
     assert "holds no overlay" in err
     assert not (tmp_path / "typo").exists()
+
+
+def test_words_of_the_command_line_stand_for_what_they_spell():
+    assert _readings("12345678901234571") == ["12345678901234571", 12345678901234571]
+    assert _readings("TRUE") == ["TRUE", True]
+    assert _readings("red") == ["red"]
+    assert _split('a, "never, taken",b,') == ["a", "never, taken", "b"]

@@ -1,6 +1,7 @@
 """`pocketrec recommend`."""
 
 import argparse
+import csv
 from pathlib import Path
 
 import msgspec
@@ -66,7 +67,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _split(text: str) -> list[str]:
-    return [id.strip() for id in text.split(",") if id.strip()]
+    """Ids between commas; one that holds a comma stands in double quotes."""
+    fields: list[str] = next(csv.reader([text], skipinitialspace=True), [])
+    return [id.strip() for id in fields if id.strip()]
 
 
 def _conditions(texts: list[str]) -> dict[str, Condition]:
@@ -91,9 +94,11 @@ def _condition(text: str) -> tuple[str, Condition]:
 
 def _readings(text: str) -> list[Attribute]:
     """What a word of the command line may stand for: itself, and the truth or the number that it spells."""
-    if text in ("true", "false"):
-        return [text, text == "true"]
-    try:
-        return [text, float(text)]
-    except ValueError:
-        return [text]
+    if text.lower() in ("true", "false"):
+        return [text, text.lower() == "true"]
+    for number in (int, float):
+        try:
+            return [text, number(text)]
+        except ValueError:
+            continue
+    return [text]

@@ -102,3 +102,51 @@ def test_a_chosen_column_that_the_source_lacks_is_refused(bench):
     path = bench.file("log.csv", "user_id,item_id\n1,2\n")
     with pytest.raises(ConfigError, match="no column 'who', but user_id, item_id"):
         bench.prepare(path, columns={"interactions.user_id": "who"})
+
+
+@pytest.mark.parametrize(
+    ("written", "labels"),
+    [
+        (["['Toys', 'Games']", ""], [["Toys", "Games"], []]),
+        (['["Home, Kitchen", "Toys"]', "[]"], [["Home, Kitchen", "Toys"], []]),
+        (["[['Toys', 'Games'], ['Hobbies']]", "['Toys']"], [["Toys", "Games", "Hobbies"], ["Toys"]]),
+        (["[Toys, Games]", "[null]"], [["Toys", "Games"], []]),
+        (["Home &amp; Garden, Tools", "Toys, Games"], [["Home & Garden", "Tools"], ["Toys", "Games"]]),
+    ],
+)
+def test_categories_are_what_their_column_means(bench, written, labels):
+    rows = "".join(f'{place},t,"{text.replace(chr(34), 2 * chr(34))}"\n' for place, text in enumerate(written))
+    bench.file("items.csv", "item_id,title,categories\n" + rows)
+    bench.file("interactions.csv", "user_id,item_id\na,0\na,1\n")
+    bench.prepare()
+    assert bench.column("items", "categories") == labels
+
+
+def test_one_object_among_values_loses_no_column_and_objects_are_said(bench):
+    bench.file(
+        "items.jsonl",
+        '{"item_id": "x", "title": "X", "categories": {}, "price": {}, "meta": {"a": 1}}\n'
+        '{"item_id": "y", "title": "Y", "categories": ["A", "B"], "price": 3.5, "meta": {}}\n',
+    )
+    bench.file("interactions.csv", "user_id,item_id\na,x\na,y\n")
+    card = bench.prepare()
+    assert bench.column("items", "categories") == [[], ["A", "B"]]
+    assert bench.column("items", "price") == [None, 3.5]
+    assert "items.meta" in card.unused
+
+
+def test_columns_without_a_name_are_left_out(bench):
+    bench.file("items.csv", "item_id,title,,\nx,X,,\n")
+    bench.file("interactions.csv", ",user_id,item_id\n0,a,x\n")
+    bench.prepare()
+    assert bench.table("items").columns == ["item_id", "title", "text", "categories"]
+
+
+def test_splits_of_queries_are_read_in_any_case_and_others_said(bench, step):
+    bench.file("items.csv", "item_id,title\nx,X\n")
+    bench.file("interactions.csv", "user_id,item_id\na,x\n")
+    bench.file("queries.csv", "query_id,text,split\n1,one,Train\n2,two,TEST\n3,three,dev\n4,four,\n")
+    bench.file("qrels.csv", "query_id,item_id\n1,x\n")
+    card = bench.prepare()
+    assert bench.column("queries", "split") == ["train", "test", None, None]
+    assert step(card, "split neither train nor test", "queries").changed == 1

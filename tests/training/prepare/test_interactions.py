@@ -140,3 +140,18 @@ def test_users_stand_beside_their_interactions_in_words(bench):
     data = Dataset.load(bench.out)
     assert data.user_ids == ["a", "b", "c"]
     assert data.user_texts == ["likes tea, age 24", "age 30, job baker", ""]
+
+
+def test_poor_ratings_leave_on_request(bench, step):
+    path = bench.file("log.csv", "user_id,item_id,rating\na,x,5\na,y,2\nb,x,4\n")
+    assert bench.prepare(path).interactions == 3
+    card = bench.prepare(path, min_weight=4)
+    assert step(card, "minimum weight").dropped == 1
+    assert bench.column("interactions", "item_id") == ["x", "x"]
+
+
+def test_without_sound_items_the_items_are_blamed(bench):
+    bench.file("items.csv", "item_id,title\nx\ny\n")
+    bench.file("interactions.csv", "user_id,item_id\na,x\n")
+    with pytest.raises(DataError, match="no items are left: 'broken rows' dropped 2 of 2"):
+        bench.prepare(on_error="skip")

@@ -31,6 +31,7 @@ def seconds(values, time_format=""):
         ("2010-12-01 08:26", "ISO dates"),
         ("2010-12-01T09:26:00.123+01:00", "ISO dates"),
         ("2010-12-01T03:26:00-0500", "ISO dates"),
+        ("2010-12-01 10:26:00+02", "ISO dates"),
     ],
 )
 def test_forms_of_time_are_recognised(value, name):
@@ -107,3 +108,12 @@ def test_ties_are_those_that_counting_by_hand_finds(log):
     long = [t for t in times.values() if len(t) > 1]
     found = ties(ordered)
     assert (found.users, found.tied_last_two) == (len(long), sum(t[-1] == t[-2] for t in long))
+
+
+def test_compact_dates_are_no_seconds():
+    assert seconds(["20240131", "19700102"]) == ("dates as %Y%m%d", [1_706_659_200, 86_400])
+    assert seconds(["20240131", "20241399"])[0] == "seconds"
+
+
+def test_a_moment_outside_the_calendar_is_none():
+    assert seconds([str(MOMENT), str(MOMENT), "-90000000000"])[1][2] is None

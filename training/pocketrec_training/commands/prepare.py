@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="drop equal rows (default), or keep them as repeated events",
     )
     parser.add_argument(
+        "--min-weight",
+        type=float,
+        metavar="N",
+        help="drop interactions of a smaller rating or count; the rest count alike",
+    )
+    parser.add_argument(
         "--min-user-count", type=int, default=1, metavar="N", help="drop users with fewer interactions (default: 1)"
     )
     parser.add_argument(
@@ -84,6 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
         missing=_pairs("missing", arguments.missing),
         on_error=arguments.on_error,
         duplicates=arguments.duplicates,
+        min_weight=arguments.min_weight,
         min_user_count=arguments.min_user_count,
         min_item_count=arguments.min_item_count,
         users_share=arguments.users_share,

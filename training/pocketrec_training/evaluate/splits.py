@@ -154,7 +154,8 @@ def queries(dataset: Dataset) -> Split:
     if not (len(parts.test) and len(parts.fit)):
         raise DataError(
             f"data set {dataset.card.name} has {len(parts.fit)} queries to learn from and {len(parts.test)} to test, "
-            "by column split of queries: use the split leave-last-out"
+            "as column split of queries says, train or test"
+            + (": use the split leave-last-out" if dataset.card.interactions else "")
         )
     whole = dataset.histories()
     return Split("queries", whole, parts.validation.held_out(), parts.test.held_out(), whole, parts)

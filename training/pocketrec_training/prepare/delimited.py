@@ -16,6 +16,9 @@ from pocketrec_training.prepare.files import open_source
 from pocketrec_training.prepare.raw_table import LINE, Batch
 
 _BATCH = 100_000
+_LONGEST = 2**20
+"""Characters of a field; with no end to them, a quote that is never closed would take the rest of the file."""
+csv.field_size_limit(_LONGEST)
 _SEPARATORS = (",", "\t", ";", "|")
 
 
@@ -33,7 +36,7 @@ class Delimited:
 
 
 def read_delimited(path: Path, layout: Delimited, broken: BrokenRows) -> Iterator[Batch]:
-    """Read a file in batches of rows, all columns as text.
+    """Read a file in batches of rows, all columns as text; those without a name, as spreadsheets add, are left out.
 
     A record that opens a quote and never closes it is broken alone: reading goes on at its second line.
 
@@ -119,7 +122,10 @@ class _Records:
         try:
             return number, next(self._fields)
         except csv.Error as error:
-            self.why = f"bad quotes ({error})"
+            long = "field larger" in str(error)
+            self.why = (
+                f"a field above {_LONGEST:,} characters, or a quote without end" if long else f"bad quotes ({error})"
+            )
             return number, None
 
 
@@ -133,7 +139,7 @@ def _header(records: _Records, path: Path) -> list[str]:
     if not any(header):
         raise DataError(f"{path.name}, line 1: no header with the names of columns {records.why}".rstrip())
     for name in header:
-        if header.count(name) > 1:
+        if name and header.count(name) > 1:
             raise DataError(f"{path.name}, line 1: column {name!r} stands there twice; give each its own name")
         if not name.isprintable():
             raise DataError(f"{path.name}, line 1: {shown(name)} is not a name of a column; is this a text file?")
@@ -151,7 +157,7 @@ def _frame(
     try:
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
         frame = pl.DataFrame(
-            {name: pl.Series(values, dtype=pl.String) for name, values in zip(header, columns, strict=True)}
+            {name: pl.Series(values, dtype=pl.String) for name, values in zip(header, columns, strict=True) if name}
         )
     except UnicodeEncodeError:
         # Bytes that are no characters arrive as lone surrogates, which no polars string can hold.

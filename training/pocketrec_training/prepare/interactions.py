@@ -46,8 +46,8 @@ class Interactions:
 def clean_interactions(raw: RawTable, columns: ColumnMap, catalogue: pl.Series, options: PrepareConfig) -> Interactions:
     """Read and clean interactions.
 
-    In order: broken rows, missing values, duplicates, items that the catalogue lacks, minimum counts, share of users,
-    order.
+    In order: broken rows, missing values, duplicates, items that the catalogue lacks, minimum weight, minimum counts,
+    share of users, order.
 
     Args:
         raw: The table as the source has it.
@@ -84,6 +84,8 @@ def clean_interactions(raw: RawTable, columns: ColumnMap, catalogue: pl.Series, 
         keep("exact duplicates", rows.unique(list(COLUMNS), keep="first", maintain_order=True))
         keep("same user, item and time", _last_of_same_moment(rows))
     keep("unknown items", rows.filter(pl.col("item_id").is_in(catalogue.implode())))
+    if options.min_weight is not None:
+        keep("minimum weight", rows.filter(pl.col("weight") >= options.min_weight))
     if options.min_user_count > 1 or options.min_item_count > 1:
         keep("minimum counts", minimum_counts(rows, options.min_user_count, options.min_item_count))
     taken = rows["item_id"].unique()

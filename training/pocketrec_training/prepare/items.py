@@ -1,8 +1,10 @@
 """The catalogue: read, its texts cleaned, its attributes typed."""
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import polars as pl
 
 from pocketrec_training.dataset import ITEM_COLUMNS, Step
@@ -10,6 +12,7 @@ from pocketrec_training.prepare.attributes import typed_attributes
 from pocketrec_training.prepare.cleaning import clean_texts, without_html
 from pocketrec_training.prepare.columns import ColumnMap
 from pocketrec_training.prepare.fields import Field, broken_step, read_fields
+from pocketrec_training.prepare.json_lines import flat
 from pocketrec_training.prepare.missing import fill_missing, policies_of
 from pocketrec_training.prepare.options import PrepareConfig
 from pocketrec_training.prepare.raw_table import LINE, RawTable, text_of
@@ -114,14 +117,34 @@ def _categories(rows: pl.DataFrame, source: dict[str, str], raw: RawTable, notes
     if isinstance(values.dtype, pl.List):
         return values.cast(pl.List(pl.String))
     values = values.cast(pl.String)
-    if values.drop_nulls().str.contains(_WRITTEN_LIST).all():
+    written = values.filter(values.str.strip_chars() != "")
+    if len(written) and written.str.contains(_WRITTEN_LIST).all():
         notes["categories"] = "written as lists"
-        return values.str.strip_chars("[] ").str.split(",").list.eval(pl.element().str.strip_chars(" \"'"))
+        return pl.Series([written_list(value or "") for value in values], dtype=pl.List(pl.String))
+    if values.str.contains("&", literal=True).any():
+        values = without_html(values)  # an entity ends in what may be a separator
     separator = next((mark for mark in _SEPARATORS if values.str.contains(mark, literal=True).any()), None)
     if separator is None:
         return values.str.split("\x00")
     notes["categories"] = f"split at {separator!r}"
     return values.str.split(separator)
+
+
+def written_list(text: str) -> list[str]:
+    """The labels of a list as JSON or Python writes it, those of lists in it too; else what stands between commas.
+
+    Example:
+        >>> written_list("[['Home, Kitchen', 'Tea'], ['Gifts']]"), written_list("[tea, gifts]")
+        (['Home, Kitchen', 'Tea', 'Gifts'], ['tea', 'gifts'])
+    """
+    try:
+        return list(flat(ast.literal_eval(text.strip())))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
+    try:
+        return list(flat(msgspec.json.decode(text)))
+    except msgspec.DecodeError:
+        return [part.strip(" \"'") for part in text.strip("[] ").split(",")]
 
 
 def _plain(texts: pl.Series) -> pl.Series:

@@ -15,7 +15,7 @@ _BATCH = 50_000
 
 
 def read_json_lines(path: Path, broken: BrokenRows) -> Iterator[Batch]:
-    """Read a file in batches of rows; values keep their types, objects inside objects are left out.
+    """Read a file in batches of rows; values keep their types, objects inside objects are nothing.
 
     Raises:
         DataError: Broken rows were not to be skipped.
@@ -44,18 +44,17 @@ def read_json_lines(path: Path, broken: BrokenRows) -> Iterator[Batch]:
 def _frame(rows: list[dict[str, Any]], numbers: list[int]) -> pl.DataFrame:
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: _series([row.get(name) for row in rows]) for name in names}
-    return pl.DataFrame(
-        {name: series for name, series in columns.items() if series is not None}
-        | {LINE: pl.Series(numbers, dtype=pl.Int64)}
-    )
+    return pl.DataFrame(columns | {LINE: pl.Series(numbers, dtype=pl.Int64)})
 
 
-def _series(values: list[Any]) -> pl.Series | None:
+def _series(values: list[Any]) -> pl.Series:
+    objects = any(isinstance(value, dict) for value in values)
+    values = [None if isinstance(value, dict) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
-    if dict in kinds:
-        return None
+    if objects and not kinds:
+        return pl.Series(values, dtype=pl.List(pl.String))  # as what can be no attribute, and is told
     if list in kinds:
-        return pl.Series([None if value is None else list(_flat(value)) for value in values], dtype=pl.List(pl.String))
+        return pl.Series([None if value is None else list(flat(value)) for value in values], dtype=pl.List(pl.String))
     if kinds == {bool}:
         return pl.Series(values, dtype=pl.Boolean)
     if not kinds:
@@ -65,10 +64,11 @@ def _series(values: list[Any]) -> pl.Series | None:
     return pl.Series([None if value is None else _text(value) for value in values], dtype=pl.String)
 
 
-def _flat(value: object) -> Iterator[str]:
+def flat(value: object) -> Iterator[str]:
+    """Texts of a value, of a list those of its parts; objects have none."""
     if isinstance(value, list):
         for part in value:
-            yield from _flat(part)
+            yield from flat(part)
     elif value is not None and not isinstance(value, dict):
         yield _text(value)
 

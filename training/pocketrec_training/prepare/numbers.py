@@ -11,11 +11,13 @@ _MISSING = ("", "nan", "null", "none", "na", "n/a", "\\n", "nat")
 """Spellings of "no value" in columns of numbers and times, in lower case."""
 _ISO = (
     r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,]\d+)?)?"
-    r"\s*(?:Z|UTC|([+-])(\d{2}):?(\d{2}))?$"
+    r"\s*(?:Z|UTC|([+-])(\d{2})(?::?(\d{2}))?)?$"
 )
 _UNITS = ((1e11, "seconds", 1.0), (1e14, "milliseconds", 1e3), (1e17, "microseconds", 1e6))
-_LATEST = 253402300799
-"""The last second of year 9999."""
+_EARLIEST, _LATEST = -62135596800, 253402300799
+"""The first second of year 1, and the last of year 9999."""
+_COMPACT = r"^(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
+"""`20240131`; in seconds since 1970 these would all be of one summer."""
 _PROBE = 1000
 _FLOAT = pl.Float64()
 
@@ -48,7 +50,8 @@ def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_form
     """Tell from a column's first values how it writes moments: in the form that reads more of them.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, by their size (their median
-    must fall before the year 5138); other values are ISO 8601, or of `time_format` where that is given.
+    must fall before the year 5138), or dates such as 20240131; other values are ISO 8601, or of `time_format`
+    where that is given.
     """
     if dtype.is_temporal():
         return TimeForm("dates", lambda text: text.cast(pl.Int64, strict=False))
@@ -56,6 +59,8 @@ def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_form
         return TimeForm(f"dates as {time_format}", lambda text: _formatted(text, time_format))
     values = frame.select(LINE, value=present(name, dtype)).filter(pl.col("value").is_not_null()).head(_PROBE)
     text = pl.col("value")
+    if values.select((text.str.contains(_COMPACT).all()) & (pl.len() > 0)).collect().item():
+        return TimeForm("dates as %Y%m%d", lambda text: _formatted(text, "%Y%m%d"))
     probe = values.select(numbers=number(text).abs(), dates=_iso(text)).collect(engine="streaming")
     # A number that is no moment in any unit is a broken value, and has no say in the unit.
     numbers = probe["numbers"].drop_nulls().filter(probe["numbers"].drop_nulls() <= _LATEST * 1e9)
@@ -67,7 +72,7 @@ def recognise_time(frame: pl.LazyFrame, name: str, dtype: pl.DataType, time_form
 
 
 def _possible(seconds: pl.Expr) -> pl.Expr:
-    return pl.when(seconds.abs() <= _LATEST).then(seconds).cast(pl.Int64)
+    return pl.when(seconds.is_between(_EARLIEST, _LATEST)).then(seconds).cast(pl.Int64)
 
 
 def _formatted(text: pl.Expr, time_format: str) -> pl.Expr:
@@ -82,5 +87,5 @@ def _iso(text: pl.Expr) -> pl.Expr:
     clock = clock.fill_null("00:00")
     clock = pl.when(clock.str.len_bytes() == 5).then(clock + ":00").otherwise(clock)
     moment = (day + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us").dt.epoch("s")
-    offset = hours.cast(pl.Int64) * 3600 + minutes.cast(pl.Int64) * 60
+    offset = hours.cast(pl.Int64) * 3600 + minutes.fill_null("00").cast(pl.Int64) * 60
     return moment - pl.when(sign == "-").then(-offset).otherwise(offset).fill_null(0)

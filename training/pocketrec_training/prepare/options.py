@@ -20,6 +20,8 @@ class PrepareConfig(Config, frozen=True, kw_only=True):
     """Whether the first broken row ends the work, or broken rows are counted and left out."""
     duplicates: Literal["drop", "keep"] = "drop"
     """`keep` if equal rows are repeated events, as in a log of songs without times."""
+    min_weight: float | None = None
+    """Interactions of a smaller weight, such as poor ratings, leave; those that stay all count alike."""
     min_user_count: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Users with fewer interactions leave; repeated with `min_item_count` until both hold (k-core)."""
     min_item_count: Annotated[int, msgspec.Meta(ge=1)] = 1

@@ -86,6 +86,8 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
         shown.advance()
         catalogue = clean_items(raw["items"], maps["items"], options)
         items, steps = catalogue.rows, catalogue.steps
+        if not derived:
+            _check_left(source, "items", items, steps)
         events = Interactions.none()
         if "interactions" in raw:
             events = clean_interactions(raw["interactions"], maps["interactions"], items["item_id"], options)
@@ -96,9 +98,9 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
             steps.append(Step(name="no interactions left", table="items", rows_in=len(items), dropped=lost))
             items = kept
         shown.advance()
-        for table, rows in (("interactions", events.rows), ("items", items)):
-            if table in raw and not len(rows):
-                raise DataError(f"{source.location}: no {table} are left{_why(table, steps)}")
+        if "interactions" in raw:
+            _check_left(source, "interactions", events.rows, steps)
+        _check_left(source, "items", items, steps)
         tables = {"items": items, "interactions": events.rows}
         tables |= _side_tables(raw, maps, tables, steps, options)
         for table, rows in tables.items():
@@ -165,6 +167,11 @@ def _side_tables(
         found[table] = rows
         steps += done
     return found
+
+
+def _check_left(source: Source, table: str, rows: pl.DataFrame, steps: list[Step]) -> None:
+    if not len(rows):
+        raise DataError(f"{source.location}: no {table} are left{_why(table, steps)}")
 
 
 def _why(table: str, steps: list[Step]) -> str:

@@ -10,7 +10,9 @@ from pocketrec_training.prepare.fields import Field, broken_step, read_fields
 from pocketrec_training.prepare.missing import fill_missing, policies_of
 from pocketrec_training.prepare.options import PrepareConfig
 from pocketrec_training.prepare.raw_table import LINE, RawTable
-from pocketrec_training.prepare.steps import dropped
+from pocketrec_training.prepare.steps import changed, dropped
+
+_SPLITS = ("train", "test")
 
 Cleaned = tuple[pl.DataFrame, list[Step]]
 
@@ -45,7 +47,7 @@ def clean_friends(raw: RawTable, columns: ColumnMap, users: pl.Series) -> Cleane
 
 
 def clean_queries(raw: RawTable, columns: ColumnMap) -> Cleaned:
-    """Queries with clean texts; `split` is null where the source has none."""
+    """Queries with clean texts; `split` is train or test in any case of letters, null where the source says neither."""
     source = columns.source
     rows = read_fields(raw, [Field.identifier(name, source[name], raw, name != "split") for name in source])
     steps = [broken_step("queries", raw)]
@@ -53,7 +55,12 @@ def clean_queries(raw: RawTable, columns: ColumnMap) -> Cleaned:
     steps.append(dropped("same query again", "queries", raw, rows, unique))
     if "split" not in source:
         unique = unique.with_columns(pl.lit(None, pl.String).alias("split"))
-    return unique.select("query_id", clean_texts(unique["text"]), "split"), steps
+    split = pl.col("split").str.to_lowercase()
+    known = unique.with_columns(pl.when(split.is_in(_SPLITS)).then(split).alias("split"))
+    lost = known["split"].is_null() & unique["split"].is_not_null()
+    if lost.any():
+        steps.append(changed("split neither train nor test: none", "queries", raw, unique, lost))
+    return known.select("query_id", clean_texts(known["text"]), "split"), steps
 
 
 def clean_qrels(raw: RawTable, columns: ColumnMap, queries: pl.Series, catalogue: pl.Series) -> Cleaned:
