@@ -45,6 +45,7 @@ def named(chosen):
         (["encoder user scorer", "encoder weights scorer"], "encoder scorer weights"),  # what saves least goes
         (["user scorer"], "user scorer"),
         (["scorer weights"], "scorer weights"),
+        (["user scorer encoder+"], "encoder+ scorer user"),  # two parts too many, and some of one comes back
         ([""], ""),
     ],
 )

@@ -197,21 +197,25 @@ def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str
     """The most of what passed alone that passes together, with the form it makes, its answers and the gate's word.
 
     Where all of it is too much, a single part stays float32 if that is enough: of several such parts the one whose int8
-    saves fewest bytes, and of a graph no more operators than the gate asks for. Else what loses most goes first.
+    saves fewest bytes. Else what loses most goes first. Of a graph that had to go no more operators are spared than the
+    gate asks for, if it passes with some beside what is left.
     """
-    chosen = dict(passed)
+    chosen, gone = dict(passed), list[str]()
     form, answers, verdict = gate.mixture(chosen)
     while chosen and not verdict.passed:
         for part in sorted(chosen, key=lambda part: chosen[part].saved):
-            fewer = {name: candidate for name, candidate in chosen.items() if name != part}
-            form, answers, verdict = gate.mixture(fewer)
+            form, answers, verdict = gate.mixture({name: one for name, one in chosen.items() if name != part})
             if verdict.passed:
-                spared = gate.sparing(part, fewer)
-                if spared is None:
-                    return fewer, form, answers, verdict
-                more = {**fewer, part: spared}
-                return more, *gate.mixture(more)
-        del chosen[max(chosen, key=lambda part: chosen[part].verdict.upper)]
+                break
+        else:
+            part = max(chosen, key=lambda part: chosen[part].verdict.upper)
+        gone.append(part)
+        del chosen[part]
+    for part in sorted(gone, key=lambda part: passed[part].saved, reverse=True):
+        spared = gate.sparing(part, chosen)
+        if spared is not None:
+            chosen[part] = spared
+            form, answers, verdict = gate.mixture(chosen)
     return chosen, form, answers, verdict
 
 
