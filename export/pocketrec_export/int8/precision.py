@@ -18,7 +18,7 @@ from pocketrec.staging import staged_folder
 from pocketrec_export.bundle_writer import ROLES, Form, Graph, write_bundle
 from pocketrec_export.int8.forms import Int8Forms
 from pocketrec_export.int8.gate import GateConfig
-from pocketrec_export.int8.sensitivity import fewest_spared, scan
+from pocketrec_export.int8.sensitivity import Sensitivity, fewest_spared, scan
 from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 
@@ -85,6 +85,7 @@ class Gate:
         self.variants, self.probe, self.bound, self.work = variants, probe, bound, work
         self.ids = [item.id for item in variants.model.items]
         self.before = self.answers(variants.full, probe)
+        self.scanned: dict[str, list[Sensitivity]] = {}
 
     def answers(self, form: Form, probe: Probe) -> Answers:
         """Of a mixture."""
@@ -125,17 +126,9 @@ class Gate:
         Returns:
             None where that is no gain.
         """
-        forms, full = self.variants.int8.get(role), self.variants.full
+        forms = self.variants.int8.get(role)
         if forms is None or not forms.operators:
             return None
-        part = self._requests_to(role)
-        before = self.answers(full, part)
-
-        def loss(operator: str) -> float:
-            # Items that have only text stay where float32 puts them: it is queries that are judged here.
-            answers = self.answers(full.with_graph(role, forms.alone(operator)), part)
-            return compare(before, answers, part, self.bound).loss
-
         tried: dict[int, _Candidate] = {}
 
         def passes(spared: Sequence[str]) -> bool:
@@ -143,8 +136,21 @@ class Gate:
             passed = candidate.verdict.passed
             return passed and (not beside or self.mixture({**beside, role: candidate})[2].passed)
 
-        spared = fewest_spared(scan(forms.operators, loss), passes)
+        if role not in self.scanned:  # the same beside whatever else is int8
+            self.scanned[role] = self._scan(role, forms)
+        spared = fewest_spared(self.scanned[role], passes)
         return None if spared is None else tried[len(spared)]
+
+    def _scan(self, role: str, forms: Int8Forms) -> list[Sensitivity]:
+        full, part = self.variants.full, self._requests_to(role)
+        before = self.answers(full, part)
+
+        def loss(operator: str) -> float:
+            # Items that have only text stay where float32 puts them: it is queries that are judged here.
+            answers = self.answers(full.with_graph(role, forms.alone(operator)), part)
+            return compare(before, answers, part, self.bound).loss
+
+        return scan(forms.operators, loss)
 
     def _requests_to(self, role: str) -> Probe:
         """The part of the probe that a graph has to do with."""
