@@ -6,6 +6,7 @@ the gate asks for, it ships all the same (`pocketrec_export.int8.sensitivity`).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import msgspec
@@ -200,24 +201,21 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
 
 
 def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str, _Candidate], Form, Answers, Verdict]:
-    """The most of what passed alone that passes together, with the form it makes, its answers and the gate's word.
+    """What of all that passed alone saves most bytes and passes together, with its form, answers and the gate's word.
 
-    Where all of it is too much, a single part stays float32 if that is enough: of several such parts the one whose int8
-    saves fewest bytes. Else what loses most goes first. Of a graph that had to go no more operators are spared than the
-    gate asks for, if it passes with some beside what is left.
+    A graph that had to go comes back, if it can, with no more operators spared than the gate asks for.
     """
-    chosen, gone = dict(passed), list[str]()
-    form, answers, verdict = gate.mixture(chosen)
-    while chosen and not verdict.passed:
-        for part in sorted(chosen, key=lambda part: chosen[part].saved):
-            form, answers, verdict = gate.mixture({name: one for name, one in chosen.items() if name != part})
-            if verdict.passed:
-                break
-        else:
-            part = max(chosen, key=lambda part: chosen[part].verdict.upper)
-        gone.append(part)
-        del chosen[part]
-    for part in sorted(gone, key=lambda part: passed[part].saved, reverse=True):
+
+    def saved(names: Sequence[str]) -> tuple[int, int]:
+        return sum(passed[name].saved for name in names), len(names)
+
+    choices = [names for count in range(len(passed) + 1) for names in combinations(passed, count)]
+    for names in sorted(choices, key=saved, reverse=True):
+        chosen = {name: passed[name] for name in names}
+        form, answers, verdict = gate.mixture(chosen)
+        if verdict.passed:
+            break
+    for part in sorted(passed.keys() - chosen.keys(), key=lambda part: (-passed[part].saved, part)):
         spared = gate.sparing(part, chosen)
         if spared is not None:
             chosen[part] = spared
