@@ -1,6 +1,7 @@
 import pytest
 
 from pocketrec.errors import ConfigError, DataError
+from pocketrec_training.prepare import json_lines
 
 
 def test_a_shop_log_is_understood_and_said(bench):
@@ -111,6 +112,7 @@ def test_a_chosen_column_that_the_source_lacks_is_refused(bench):
         (['["Home, Kitchen", "Toys"]', "[]"], [["Home, Kitchen", "Toys"], []]),
         (["[['Toys', 'Games'], ['Hobbies']]", "['Toys']"], [["Toys", "Games", "Hobbies"], ["Toys"]]),
         (["[Toys, Games]", "[null]"], [["Toys", "Games"], []]),
+        (["[...]", r"['a\d', 1]"], [["..."], [r"a\d", "1"]]),
         (["Home &amp; Garden, Tools", "Toys, Games"], [["Home & Garden", "Tools"], ["Toys", "Games"]]),
     ],
 )
@@ -122,7 +124,9 @@ def test_categories_are_what_their_column_means(bench, written, labels):
     assert bench.column("items", "categories") == labels
 
 
-def test_one_object_among_values_loses_no_column_and_objects_are_said(bench):
+@pytest.mark.parametrize("batch", [50_000, 1])
+def test_one_object_among_values_loses_no_column_and_objects_are_said(bench, monkeypatch, batch):
+    monkeypatch.setattr(json_lines, "_BATCH", batch)
     bench.file(
         "items.jsonl",
         '{"item_id": "x", "title": "X", "categories": {}, "price": {}, "meta": {"a": 1}}\n'

@@ -1,6 +1,7 @@
 """The catalogue: read, its texts cleaned, its attributes typed."""
 
 import ast
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -137,14 +138,17 @@ def written_list(text: str) -> list[str]:
         >>> written_list("[['Home, Kitchen', 'Tea'], ['Gifts']]"), written_list("[tea, gifts]")
         (['Home, Kitchen', 'Tea', 'Gifts'], ['tea', 'gifts'])
     """
-    try:
-        return list(flat(ast.literal_eval(text.strip())))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        pass
-    try:
-        return list(flat(msgspec.json.decode(text)))
-    except msgspec.DecodeError:
-        return [part.strip(" \"'") for part in text.strip("[] ").split(",")]
+    for read in (msgspec.json.decode, _of_python):
+        try:
+            return list(flat(read(text.strip())))
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # msgspec's are ValueErrors
+            continue
+    return [part.strip(" \"'") for part in text.strip("[] ").split(",")]
+
+
+def _of_python(text: str) -> object:
+    with warnings.catch_warnings(action="ignore"):  # a backslash that means nothing
+        return ast.literal_eval(text)
 
 
 def _plain(texts: pl.Series) -> pl.Series:

@@ -12,6 +12,8 @@ from pocketrec_training.prepare.files import open_source
 from pocketrec_training.prepare.raw_table import LINE, Batch
 
 _BATCH = 50_000
+OBJECTS = pl.List(pl.Null)
+"""Type of a column that holds objects alone: nothing that can be used, and that can be told."""
 
 
 def read_json_lines(path: Path, broken: BrokenRows) -> Iterator[Batch]:
@@ -52,7 +54,7 @@ def _series(values: list[Any]) -> pl.Series:
     values = [None if isinstance(value, dict) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
     if objects and not kinds:
-        return pl.Series(values, dtype=pl.List(pl.String))  # as what can be no attribute, and is told
+        return pl.Series(values, dtype=OBJECTS)
     if list in kinds:
         return pl.Series([None if value is None else list(flat(value)) for value in values], dtype=pl.List(pl.String))
     if kinds == {bool}:

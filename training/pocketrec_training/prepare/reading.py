@@ -12,7 +12,7 @@ from pocketrec.progress import progress
 from pocketrec_training.prepare.broken import BrokenRows
 from pocketrec_training.prepare.delimited import read_delimited
 from pocketrec_training.prepare.files import file_format, open_source
-from pocketrec_training.prepare.json_lines import read_json_lines
+from pocketrec_training.prepare.json_lines import OBJECTS, read_json_lines
 from pocketrec_training.prepare.options import PrepareConfig
 from pocketrec_training.prepare.raw_table import LINE, Batch, RawTable
 from pocketrec_training.prepare.source import TableFile
@@ -74,7 +74,7 @@ def _joined(parts: list[pl.LazyFrame]) -> pl.LazyFrame:
     for schema in schemas:
         for name, kind in schema.items():
             kinds.setdefault(name, set()).add(kind)
-    widest = {name: _widest(found - {pl.Null()}) for name, found in kinds.items()}
+    widest = {name: _widest((found - {pl.Null(), OBJECTS}) or found) for name, found in kinds.items()}
     return pl.concat(
         [
             part.with_columns(_cast(name, kind, widest[name]) for name, kind in schema.items() if kind != widest[name])
@@ -85,6 +85,8 @@ def _joined(parts: list[pl.LazyFrame]) -> pl.LazyFrame:
 
 
 def _widest(kinds: set[pl.DataType]) -> pl.DataType:
+    if kinds == {pl.Null()}:
+        return pl.String()
     if len(kinds) == 1:
         return next(iter(kinds))
     if any(isinstance(kind, pl.List) for kind in kinds):
@@ -96,7 +98,7 @@ def _widest(kinds: set[pl.DataType]) -> pl.DataType:
 
 def _cast(name: str, kind: pl.DataType, target: pl.DataType) -> pl.Expr:
     column = pl.col(name)
-    if isinstance(target, pl.List) and kind != pl.Null():
+    if isinstance(target, pl.List) and kind not in (pl.Null(), OBJECTS):
         text = column.cast(pl.String)
         return pl.when(text.is_not_null()).then(pl.concat_list(text)).alias(name)
     return column.cast(target)
