@@ -207,7 +207,7 @@ def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str
     """
 
     def saved(names: Sequence[str]) -> tuple[int, int]:
-        return sum(passed[name].saved for name in names), len(names)
+        return sum(max(passed[name].saved, 0) for name in names), len(names)
 
     choices = [names for count in range(len(passed) + 1) for names in combinations(passed, count)]
     for names in sorted(choices, key=saved, reverse=True):
