@@ -1,11 +1,11 @@
 """The peer learns from what models learn from, for as long as it is given, and is ranked by what it says."""
 
-import importlib
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+import rectools_sasrec as sasrec
+import sentence_transformers_training as peer
 from made_data import dataset_of, rows_of
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
@@ -19,21 +19,6 @@ from pocketrec_training.evaluate.splits import make_split
 TEXTS = ["red cup", "green lamp", "blue chair", "grey clock", "red spoon"]
 
 
-FOLDER = Path(__file__).parents[2] / "bench" / "peers"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """A script as a module; it finds what it imports beside itself, as where it is run."""
-    monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module
-
-
-@pytest.fixture
-def peer(script):
-    return script("sentence_transformers_training")
-
-
 @pytest.fixture(scope="module")
 def model(toy_encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("peer")
@@ -42,7 +27,7 @@ def model(toy_encoder, tmp_path_factory):
     return SentenceTransformer(str(folder))
 
 
-def test_pairs_are_consecutive_items_of_what_is_learnt_from(peer):
+def test_pairs_are_consecutive_items_of_what_is_learnt_from():
     split = make_split(dataset_of([rows_of(0, 1, 2, 3, 4), rows_of(2, 0)], 5), "leave-last-out")
     assert list(peer.pairs(split.fit, TEXTS, "item")) == [
         ("red cup", "green lamp"),
@@ -52,7 +37,7 @@ def test_pairs_are_consecutive_items_of_what_is_learnt_from(peer):
     assert list(peer.pairs(split.fit, TEXTS, "history"))[1] == ("green lamp | red cup", "blue chair")
 
 
-def test_the_clock_ends_the_training_and_lets_the_rate_rise_and_fall(peer):
+def test_the_clock_ends_the_training_and_lets_the_rate_rise_and_fall():
     clock, control = peer.Clock(100.0), TrainerControl()
     assert 0 < clock.rate(0) < 0.1, "the first step, before the clock runs"
     rates = []
@@ -64,7 +49,7 @@ def test_the_clock_ends_the_training_and_lets_the_rate_rise_and_fall(peer):
     assert rates == pytest.approx([0.21 * 0.99, 0.95, 0.5, 0.01, 0.0], abs=0.01)
 
 
-def test_a_history_is_ranked_by_the_vector_of_its_texts(peer, model):
+def test_a_history_is_ranked_by_the_vector_of_its_texts(model):
     vectors = peer.encode(model, TEXTS)
     ranker = peer.PastText(model, TEXTS, vectors, len(TEXTS))
     assert ranker.rank([rows_of(3)], 1, allow_seen=True).tolist() == [[3]]
@@ -73,7 +58,7 @@ def test_a_history_is_ranked_by_the_vector_of_its_texts(peer, model):
     assert np.allclose(scores, asked @ vectors.T, atol=1e-6)
 
 
-def test_validation_cases_choose_how_many_items_have_a_say(peer, model):
+def test_validation_cases_choose_how_many_items_have_a_say(model):
     # After an item of one colour comes another of that colour; what was before the last item says nothing.
     texts = [f"{colour} {thing}" for colour in ("red", "green", "blue", "grey") for thing in ("cup", "lamp", "chair")]
     vectors = peer.encode(model, texts)
@@ -103,17 +88,15 @@ class Learner:
         self.ended = True
 
 
-def test_epochs_of_a_peer_are_chosen_on_validation(script):
+def test_epochs_of_a_peer_are_chosen_on_validation():
     split = make_split(dataset_of([rows_of(0, 1, 2, 3, 4), rows_of(2, 0, 1, 3)], 5), "leave-last-out")
-    sasrec = script("rectools_sasrec")
     learner = Learner(split.validation.targets, needed=5, spoilt=9)
     assert sasrec.best_epochs(learner, split, 60.0, every=2) == (6, 1.0)
     assert learner.epochs == 6 + 2 * sasrec.PATIENCE
     assert learner.ended
 
 
-def test_what_a_peer_has_no_answer_to_gets_what_is_popular(script):
-    sasrec = script("rectools_sasrec")
+def test_what_a_peer_has_no_answer_to_gets_what_is_popular():
     popular = Popularity.fit([rows_of(0, 1, 2), rows_of(1, 2), rows_of(2)], 3)
     silent = Learner([], needed=1, spoilt=1)
     assert sasrec.Backed(silent, popular).rank([rows_of(0), rows_of()], 2).tolist() == [[2, 1], [2, 1]]

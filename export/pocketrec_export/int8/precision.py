@@ -125,7 +125,7 @@ class Gate:
             beside: Other parts in int8, with which it has to pass as well as alone.
 
         Returns:
-            None where that is no gain.
+            None where it passes with none, or has no operators.
         """
         forms = self.variants.int8.get(role)
         if forms is None or not forms.operators:
