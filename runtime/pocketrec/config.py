@@ -4,9 +4,10 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from pocketrec.errors import ConfigError
 
@@ -49,21 +50,41 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
         where = f"{path}: " if path is not None else ""
-        raise ConfigError(f"{where}{error}{_known(kind, str(error))}") from None
+        known = _known(kind, str(error))
+        message = re.sub(r"^Expected `str` matching regex '.*'", "Invalid value", str(error)) if known else str(error)
+        raise ConfigError(f"{where}{message}{known}") from None
 
 
 def _known(kind: type[Config], message: str) -> str:
-    """What there is in place of an unknown field; nothing for errors of other kinds."""
-    unknown = re.match(r"Object contains unknown field `.*?`(?: - at `\$\.([\w.]+)`)?$", message)
-    if unknown is None:
+    """What there is in place of an unknown field, and what a setting takes that was given another value."""
+    where = re.search(r"(?: - at `\$\.([\w.]+)`)?$", message)
+    names = where[1].split(".") if where and where[1] else []
+    if message.startswith("Object contains unknown field"):
+        inner = _inner(kind, names)
+        return "" if inner is None else f"; there are: {', '.join(_fields(inner))}"
+    owner = _inner(kind, names[:-1]) if names else None
+    field = _fields(owner).get(names[-1]) if owner else None
+    if field is None:
         return ""
-    fields = msgspec.structs.fields(kind)
-    for name in unknown[1].split(".") if unknown[1] else ():
-        inner = next(field.type for field in fields if field.encode_name == name)
-        if not (isinstance(inner, type) and issubclass(inner, Config)):
-            return ""
-        fields = msgspec.structs.fields(inner)
-    return f"; there are: {', '.join(field.encode_name for field in fields)}"
+    kinds = [field.type, *get_args(field.type)]  # a choice may be optional
+    choices = [choice for each in kinds if get_origin(each) is Literal for choice in get_args(each)]
+    said = [each.description for each in getattr(field.type, "__metadata__", ()) if isinstance(each, msgspec.Meta)]
+    takes = ", ".join(map(str, choices)) or ", ".join(filter(None, said))
+    return f"; it takes: {takes}" if takes else ""
+
+
+def _inner(kind: type[Config], names: Sequence[str]) -> type[Config] | None:
+    """The struct at the end of a path of names; None where something else lies on the way."""
+    for name in names:
+        field = _fields(kind).get(name)
+        if field is None or not (isinstance(field.type, type) and issubclass(field.type, Config)):
+            return None
+        kind = field.type
+    return kind
+
+
+def _fields(kind: type[Config]) -> dict[str, FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _override(tree: dict[str, Any], line: str) -> None:

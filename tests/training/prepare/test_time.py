@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketrec.cli import main
 from pocketrec.errors import DataError
 from pocketrec_training.prepare.numbers import recognise_time
 from pocketrec_training.prepare.order import in_order, ties
@@ -117,3 +118,17 @@ def test_compact_dates_are_no_seconds():
 
 def test_a_moment_outside_the_calendar_is_none():
     assert seconds([str(MOMENT), str(MOMENT), "-90000000000"])[1][2] is None
+
+
+@pytest.mark.parametrize(
+    ("days", "advice"),
+    [
+        ([1, 1, 1, 1], "the last is chance: figures say"),
+        ([1, 2, 3, 3], "train with --set split=last-basket or --set split=global-time"),
+    ],
+)
+def test_where_the_last_is_chance_only_splits_that_can_cut_are_advised(tmp_path, capsys, days, advice):
+    rows = [f"{user},{place},2024-01-{day + user % 8:02}" for user in range(40) for place, day in enumerate(days)]
+    (tmp_path / "interactions.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    assert main(["prepare", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    assert advice in capsys.readouterr().out

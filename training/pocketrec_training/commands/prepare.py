@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pocketrec.errors import DataError
+
 if TYPE_CHECKING:
-    from pocketrec_training.dataset import DatasetCard
+    from pocketrec_training.dataset import Dataset, DatasetCard
     from pocketrec_training.prepare import Source
 
 
@@ -104,6 +106,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         write_whole(arguments.json, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
     _print(card, said=card.columns if source.columns_known else options.columns)
+    if card.ties.unordered:
+        print(_warning(card, arguments.out))
     print(f"{arguments.out}: {card.users:,} users, {card.items:,} items, {card.interactions:,} interactions")
 
 
@@ -143,9 +147,27 @@ def _print(card: "DatasetCard", said: dict[str, str]) -> None:
         if step.dropped or step.changed:
             for example in step.examples[:1]:
                 print(f"{'':<13}   such as {example}")
-    if card.ties.unordered:
-        share = card.ties.tied_last_two / card.ties.users
-        print(
-            f"Warning: the last two interactions of {share:.0%} of users have the same time, so which is "
-            "the last is chance: train with --set split=last-basket or --set split=global-time"
-        )
+
+
+def _warning(card: "DatasetCard", folder: Path) -> str:
+    """That leave-last-out, the default, would measure a random item, and what wouldn't."""
+    from pocketrec_training.dataset import Dataset
+
+    dataset = Dataset.load(folder)
+    others = [f"--set split={name}" for name in ("last-basket", "global-time") if _cuts(dataset, name)]
+    share = card.ties.tied_last_two / card.ties.users
+    return (
+        f"Warning: the last two interactions of {share:.0%} of users have the same time, so which is "
+        "the last is chance: "
+        + (f"train with {' or '.join(others)}" if others else "figures say how well any of them is found")
+    )
+
+
+def _cuts(dataset: "Dataset", split: str) -> bool:
+    from pocketrec_training.evaluate.splits import make_split
+
+    try:
+        make_split(dataset, split)
+    except DataError:
+        return False
+    return True

@@ -32,7 +32,7 @@ class EncoderConfig(Config, frozen=True, kw_only=True):
     """Overrides what the folder says."""
     max_tokens: Annotated[int, Meta(ge=4, le=512)] = 64
     """Longer texts are cut."""
-    tune: Annotated[str, Meta(pattern=r"^(none|lora|all|top:[1-9]\d*)$")] = "none"
+    tune: Annotated[str, Meta(pattern=r"^(none|lora|all|top:[1-9]\d*)$", description="none, lora, all, top:N")] = "none"
     """What learns: nothing, low-rank corrections (`lora`), the last N layers (`top:N`), or `all`."""
     teacher: Literal["votes", "tower"] = "votes"
     """From whom: `votes`, what else people took whose things it reads, before all else is trained on its vectors; or

@@ -25,7 +25,13 @@ Places = NDArray[np.int64]
 class ContextConfig(Config, frozen=True, kw_only=True):
     """Where contexts come from."""
 
-    source: Annotated[str, Meta(pattern=r"^(none|categories|time|users|column:.+)$")] = "categories"
+    source: Annotated[
+        str,
+        Meta(
+            pattern=r"^(none|categories|time|users|column:.+)$",
+            description="none, categories, time, users, column:NAME",
+        ),
+    ] = "categories"
     """`categories` of the item that is asked for (its title where it has none), which every data set has, so that some
     context is always learnt; the `time` of the event in words; what is known of the `users`; `column:NAME` of the
     interactions; or `none`."""
