@@ -1,6 +1,5 @@
 """The one form of every measured result: evaluations, benchmarks and experiments."""
 
-import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -9,8 +8,10 @@ from pathlib import Path
 import msgspec
 
 from pocketrec.config import Config
+from pocketrec.cpu import cpu_flags, cpu_name
 from pocketrec.errors import DataError
 from pocketrec.staging import write_whole
+from pocketrec.threads import available_cores
 
 _FLAGS = (
     *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
@@ -33,19 +34,10 @@ class Machine(Config, frozen=True, kw_only=True):
     @classmethod
     def here(cls) -> "Machine":
         """Facts of this machine; on systems without /proc the CPU's name is what Python knows."""
-        name, flags = platform.processor() or platform.machine(), set[str]()
-        cpuinfo = Path("/proc/cpuinfo")
-        if cpuinfo.exists():
-            for line in cpuinfo.read_text().splitlines():
-                key, _, value = line.partition(":")
-                if key.strip() == "model name":
-                    name = value.strip()
-                elif key.strip().lower() in ("flags", "features"):
-                    flags = set(value.split())
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        flags = cpu_flags()
         return cls(
-            cpu=name,
-            cores=cores,
+            cpu=cpu_name(),
+            cores=available_cores(),
             flags=tuple(flag for flag in _FLAGS if flag in flags),
             system=f"{platform.system()} {platform.machine()}",
             python=sys.version.split()[0],

@@ -115,5 +115,5 @@ def scaled_int8(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8
         [[127, 0], [-64, 0]]
     """
     scale = (np.abs(values).max(axis=axis, keepdims=True) / 127).astype(np.float32)
-    scale[scale == 0] = 1
+    scale[scale < np.finfo(np.float32).tiny] = 1  # what is that small has no scale to speak of, and becomes 0
     return np.rint(values / scale).astype(np.int8), scale
