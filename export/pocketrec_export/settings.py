@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 import msgspec
 
-from pocketrec.config import Config
+from pocketrec.config import Config, choices
 
 Kind = Callable[[], type[Config]]
 """Gives the struct of a command's settings; loaded when somebody asks, as it may take PyTorch."""
@@ -81,8 +80,8 @@ def settings_of(config: Config, prefix: str = "") -> Iterator[Setting]:
         if isinstance(value, Config):
             yield from settings_of(value, f"{key}.")
             continue
-        choices = ", ".join(map(str, get_args(field.type))) if get_origin(field.type) is Literal else ""
-        meaning = " ".join([meanings.get(field.name, ""), choices and f"One of: {choices}."])
+        known = ", ".join(choices(field.type))
+        meaning = " ".join([meanings.get(field.name, ""), known and f"One of: {known}."])
         default = "(not set)" if value is None else msgspec.json.encode(value).decode()
         yield Setting(key, default, meaning.strip())
         if isinstance(value, tuple) and value and isinstance(value[0], Config):

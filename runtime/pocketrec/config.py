@@ -55,6 +55,17 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
         raise ConfigError(f"{where}{message}{known}") from None
 
 
+def choices(kind: object) -> list[str]:
+    """The values that a setting's type names, as they are, as optional or in a list.
+
+    Example:
+        >>> choices(Literal["mean", "first"] | None)
+        ['mean', 'first']
+    """
+    kinds = [each for each in (kind, *get_args(kind)) if get_origin(each) is Literal]
+    return [str(choice) for each in kinds for choice in get_args(each)]
+
+
 def _known(kind: type[Config], message: str) -> str:
     """What there is in place of an unknown field, and what a setting takes that was given another value."""
     where = re.search(r"(?: - at `\$\.([\w.]+)`)?$", message)
@@ -66,11 +77,9 @@ def _known(kind: type[Config], message: str) -> str:
     field = _fields(owner).get(names[-1]) if owner else None
     if field is None:
         return ""
-    kinds = [field.type, *get_args(field.type)]  # a choice may be optional
-    choices = [choice for each in kinds if get_origin(each) is Literal for choice in get_args(each)]
     said = [each.description for each in getattr(field.type, "__metadata__", ()) if isinstance(each, msgspec.Meta)]
-    takes = ", ".join(map(str, choices)) or ", ".join(filter(None, said))
-    return f"; it takes: {takes}" if takes else ""
+    takes = choices(field.type) or list(filter(None, said))
+    return f"; it takes: {', '.join(takes)}" if takes else ""
 
 
 def _inner(kind: type[Config], names: Sequence[str]) -> type[Config] | None:
