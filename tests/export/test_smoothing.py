@@ -8,7 +8,7 @@ from torch import nn
 
 from pocketrec.graphs import open_session
 from pocketrec_export.int8.quantise import dynamic_int8
-from pocketrec_export.int8.smoothing import smooth
+from pocketrec_export.int8.smoothing import largest_channels, smooth
 from pocketrec_export.routes.torch_exporter import export_graph
 
 WIDTH, LOUD = 32, (3, 17)
@@ -50,13 +50,15 @@ def answers(path, loud):
 
 
 def test_the_smoothed_graph_gives_the_same(net, tmp_path):
-    assert smooth(net, tmp_path / "even.onnx", examples(20, loud=100)) == 1  # tanh leaves the second one even
+    assert (
+        smooth(net, tmp_path / "even.onnx", largest_channels(net, examples(20, loud=100))) == 1
+    )  # tanh leaves the second one even
     onnx.checker.check_model(onnx.load(str(tmp_path / "even.onnx")))
     np.testing.assert_allclose(answers(tmp_path / "even.onnx", 100), answers(net, 100), atol=1e-5)
 
 
 def test_int8_of_the_smoothed_graph_is_much_closer(net, tmp_path):
-    smooth(net, tmp_path / "even.onnx", examples(20, loud=100))
+    smooth(net, tmp_path / "even.onnx", largest_channels(net, examples(20, loud=100)))
     full, errors = answers(net, 100), []
     for source in (net, tmp_path / "even.onnx"):
         dynamic_int8(source, tmp_path / "int8.onnx", tables=False)
@@ -64,8 +66,15 @@ def test_int8_of_the_smoothed_graph_is_much_closer(net, tmp_path):
     assert errors[1] < errors[0] / 3
 
 
+def test_products_that_stay_float32_keep_their_weights(net, tmp_path):
+    first, second = [node.name for node in onnx.load(str(net)).graph.node if node.op_type == "MatMul"]
+    largest = largest_channels(net, examples(20, loud=100))
+    assert smooth(net, tmp_path / "even.onnx", largest, [second]) == 0
+    assert smooth(net, tmp_path / "even.onnx", largest, [first]) == 1
+
+
 def test_what_is_even_already_is_left_as_it_is(net, tmp_path):
-    assert smooth(net, tmp_path / "even.onnx", examples(20, loud=1)) == 0
+    assert smooth(net, tmp_path / "even.onnx", largest_channels(net, examples(20, loud=1))) == 0
     before, after = (onnx.load(str(path)).graph for path in (net, tmp_path / "even.onnx"))
     assert [node.op_type for node in before.node] == [node.op_type for node in after.node]
     assert {tensor.name for tensor in before.initializer} == {tensor.name for tensor in after.initializer}
@@ -73,7 +82,7 @@ def test_what_is_even_already_is_left_as_it_is(net, tmp_path):
 
 def test_a_silent_channel_does_no_harm(net, tmp_path):
     silent = [{"x": np.where(np.arange(WIDTH) == 5, 0, example["x"])} for example in examples(20, loud=100)]
-    smooth(net, tmp_path / "even.onnx", silent)
+    smooth(net, tmp_path / "even.onnx", largest_channels(net, silent))
     given = answers(tmp_path / "even.onnx", 100)  # in which the channel speaks
     assert np.isfinite(given).all()
     np.testing.assert_allclose(given, answers(net, 100), rtol=1e-3, atol=1e-4)
@@ -90,5 +99,6 @@ def test_a_graph_without_products_stays_as_it_is(tmp_path):
         onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9),
         tmp_path / "net.onnx",
     )
-    assert smooth(tmp_path / "net.onnx", tmp_path / "even.onnx", examples(3, loud=100)) == 0
+    largest = largest_channels(tmp_path / "net.onnx", examples(3, loud=100))
+    assert smooth(tmp_path / "net.onnx", tmp_path / "even.onnx", largest) == 0
     np.testing.assert_array_equal(answers(tmp_path / "even.onnx", 100), answers(tmp_path / "net.onnx", 100))

@@ -1,6 +1,6 @@
 """The int8 forms of one graph: with all its operators, with one alone, or with all but some."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import msgspec
 
 from pocketrec_export.bundle_writer import Graph
 from pocketrec_export.int8.quantise import dynamic_int8, stored_int8, weights_by_operator
-from pocketrec_export.int8.smoothing import smooth
+from pocketrec_export.int8.smoothing import Channels, largest_channels, smooth
 from pocketrec_export.shapes import Inputs
 
 
@@ -18,8 +18,8 @@ class Int8Forms:
 
     full: Graph
     """In float32."""
-    source: Path
-    """What is quantised: the same graph, its activations evened out where that helps."""
+    largest: Mapping[str, Channels] | None
+    """By what activations are evened out before they become int8; None where they aren't."""
     operators: Mapping[str, int]
     """How many weights each operator has that can be int8 by itself, by name; none of a graph that is only stored in
     int8, as its arithmetic is float32 already."""
@@ -35,30 +35,27 @@ class Int8Forms:
             tables: Whether embedding tables become int8 too.
             examples: Inputs by which activations are evened out; by default they stay as they are.
         """
-        source = full.path
-        if examples is not None:
-            source = full.path.with_suffix(".even.onnx")
-            smooth(full.path, source, examples)
-        return cls(full, source, weights_by_operator(source, tables), tables)
+        largest = None if examples is None else largest_channels(full.path, examples)
+        return cls(full, largest, weights_by_operator(full.path, tables), tables)
 
     @classmethod
     def stored(cls, full: Graph) -> "Int8Forms":
         """The form that is int8 in the file alone."""
-        return cls(full, full.path, {}, False)
+        return cls(full, None, {}, False)
 
     def whole(self) -> Graph:
         """All that can be int8 is."""
         path = self.full.path.with_suffix(".int8.onnx")
         if self.operators:
-            dynamic_int8(self.source, path, self.tables)
+            self._dynamic(path)
         else:
-            stored_int8(self.source, path)
+            stored_int8(self.full.path, path)
         return self._graph(path, ())
 
     def alone(self, operator: str) -> Graph:
         """One operator is int8."""
         path = self.full.path.with_suffix(".alone.onnx")
-        dynamic_int8(self.source, path, self.tables, [operator])
+        self._dynamic(path, [operator])
         return self._graph(path, [name for name in self.operators if name != operator])
 
     def sparing(self, spared: Collection[str]) -> Graph:
@@ -66,9 +63,16 @@ class Int8Forms:
         path = self.full.path.with_suffix(f".sparing-{len(spared)}.onnx")
         rest = [name for name in self.operators if name not in spared]
         if rest:
-            dynamic_int8(self.source, path, self.tables, rest)
-        stored_int8(path if rest else self.source, path, spared)
+            self._dynamic(path, rest)
+        stored_int8(path if rest else self.full.path, path, spared)
         return self._graph(path, spared)
+
+    def _dynamic(self, path: Path, operators: Sequence[str] | None = None) -> None:
+        source = self.full.path
+        if self.largest is not None:
+            source = source.with_suffix(".even.onnx")
+            smooth(self.full.path, source, self.largest, operators)
+        dynamic_int8(source, path, self.tables, operators)
 
     def _graph(self, path: Path, spared: Collection[str]) -> Graph:
         return Graph(path, msgspec.structs.replace(self.full.facts, precision="int8", spared=tuple(spared)))

@@ -7,17 +7,18 @@ which changes nothing but what there is to round (Xiao et al. 2023, "SmoothQuant
     X W = (X / s) (s W),   s_j = max |X_j| ^ a / max |W_j| ^ (1 - a)
 
 There it is folded into the layer before. BERT adds what a layer norm gives to the next sum as well, so here a product
-of a few microseconds stands before each matrix (docs/decisions/0022).
+of a few microseconds stands before each matrix (docs/decisions/0022). Weights that are only stored as int8 are nearer
+to what they were without it (0027).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from pocketrec_export.shapes import Inputs
 
@@ -32,13 +33,16 @@ _LEAST = 1e-5
 Channels = NDArray[np.float32]
 
 
-def smooth(source: Path, target: Path, examples: Iterable[Inputs]) -> int:
+def smooth(
+    source: Path, target: Path, largest: Mapping[str, Channels], operators: Collection[str] | None = None
+) -> int:
     """Write a graph that computes the same with more even activations.
 
     Args:
         source: Float32 graph.
         target: File to write.
-        examples: Inputs that show how large each channel gets.
+        largest: What `largest_channels` found in it.
+        operators: Names of the products that are to become int8; all by default. Others gain nothing by it.
 
     Returns:
         Number of products that were smoothed.
@@ -46,9 +50,11 @@ def smooth(source: Path, target: Path, examples: Iterable[Inputs]) -> int:
     model = onnx.load(str(source))
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    products = [node for node in graph.node if _is_product(node, weights)]
-    largest = _largest(model, [node.input[0] for node in products], examples)
-    uneven = {node.output[0] for node in products if _unevenness(largest[node.input[0]]) > _UNEVEN}
+    uneven = {
+        node.output[0]
+        for node in _products(graph)
+        if (operators is None or node.name in operators) and _unevenness(largest[node.input[0]]) > _UNEVEN
+    }
     nodes: list[NodeProto] = []
     for node in graph.node:
         if node.output[0] in uneven:
@@ -70,29 +76,35 @@ def smooth(source: Path, target: Path, examples: Iterable[Inputs]) -> int:
     return len(uneven)
 
 
-def _is_product(node: NodeProto, weights: dict[str, TensorProto]) -> bool:
-    return node.op_type in PRODUCTS and node.input[1] in weights and len(weights[node.input[1]].dims) == 2
+def largest_channels(source: Path, examples: Iterable[Inputs]) -> dict[str, Channels]:
+    """The largest absolute value of each channel of what products read, by tensor.
 
-
-def _largest(model: onnx.ModelProto, names: list[str], examples: Iterable[Inputs]) -> dict[str, Channels]:
-    """The largest absolute value of each channel, by tensor."""
-    names = list(dict.fromkeys(names))
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    given = {value.name for value in watched.graph.output}
-    watched.graph.output.extend(
+    Args:
+        source: Float32 graph.
+        examples: Inputs that show how large each channel gets.
+    """
+    model = onnx.load(str(source))
+    names = list(dict.fromkeys(node.input[0] for node in _products(model.graph)))
+    given = {value.name for value in model.graph.output}
+    model.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in given
     )
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     largest: dict[str, Channels] = {}
     for example in examples if names else ():  # asked for no tensor, a session gives all of them
         for name, values in zip(names, session.run(names, example), strict=True):
             found = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
             largest[name] = np.maximum(largest[name], found) if name in largest else found
     return largest
+
+
+def _products(graph: GraphProto) -> list[NodeProto]:
+    """Products by a matrix of weights."""
+    matrices = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
+    return [node for node in graph.node if node.op_type in PRODUCTS and node.input[1] in matrices]
 
 
 def _unevenness(largest: Channels) -> float:
