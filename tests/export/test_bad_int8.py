@@ -16,13 +16,12 @@ from pocketrec.neighbours import Neighbours
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.int8 import forms as int8_forms
-from pocketrec_export.int8 import smoothing
 from pocketrec_export.int8.gate import GateConfig
 from pocketrec_export.int8.precision import Gate
 from pocketrec_export.int8.quantise import dynamic_int8
 from pocketrec_export.model import Model
 
-CONFIG = replace(ExportConfig(), gate=GateConfig(bound=0.05))
+CONFIG = replace(ExportConfig(), gate=GateConfig(bound=0.1))  # of few queries one that moves may be 9 %
 TABLE = "EmbedLayerNormalization_0"
 
 
@@ -85,7 +84,7 @@ def test_saturated_weights_are_blocked(toy_model, tmp_path, monkeypatch):
 
 def test_a_poisoned_calibration_set_is_blocked(toy_model, tmp_path, monkeypatch):
     """Examples that make quiet channels seem loud, and loud ones quiet: float32 stays right, int8 does not."""
-    real = smoothing._largest
+    real = int8_forms.largest_channels
 
     def poisoned(*given):
         random = np.random.default_rng(0)
@@ -94,7 +93,7 @@ def test_a_poisoned_calibration_set_is_blocked(toy_model, tmp_path, monkeypatch)
             for name, largest in real(*given).items()
         }
 
-    monkeypatch.setattr(smoothing, "_largest", poisoned)
+    monkeypatch.setattr(int8_forms, "largest_channels", poisoned)
     verdict, facts = judged(toy_model, tmp_path)
     assert not verdict.passed
     assert facts.precision == "fp32" or facts.spared

@@ -58,21 +58,32 @@ class Int8Forms:
         self._dynamic(path, [operator])
         return self._graph(path, [name for name in self.operators if name != operator])
 
-    def sparing(self, spared: Collection[str]) -> Graph:
-        """All operators compute in int8 but those named, at least one: their weights are int8 in the file alone."""
-        path = self.full.path.with_suffix(f".sparing-{len(spared)}.onnx")
+    def sparing(self, spared: Collection[str], evened: bool = False) -> Graph:
+        """All operators compute in int8 but those named, at least one: their weights are int8 in the file alone.
+
+        Args:
+            spared: Names of operators.
+            evened: Whether their activations are evened out too, which they don't need: what of their weights rounding
+                spoils is then another thing.
+        """
+        path = self.full.path.with_suffix(f".sparing-{len(spared)}{'-even' * evened}.onnx")
         rest = [name for name in self.operators if name not in spared]
+        source = self._even(None if evened else rest)
         if rest:
-            self._dynamic(path, rest)
-        stored_int8(path if rest else self.full.path, path, spared)
+            dynamic_int8(source, path, self.tables, rest)
+        stored_int8(path if rest else source, path, spared)
         return self._graph(path, spared)
 
     def _dynamic(self, path: Path, operators: Sequence[str] | None = None) -> None:
-        source = self.full.path
-        if self.largest is not None:
-            source = source.with_suffix(".even.onnx")
-            smooth(self.full.path, source, self.largest, operators)
-        dynamic_int8(source, path, self.tables, operators)
+        dynamic_int8(self._even(operators), path, self.tables, operators)
+
+    def _even(self, operators: Collection[str] | None) -> Path:
+        """The float32 graph, what some operators read evened out, of all by default."""
+        if self.largest is None:
+            return self.full.path
+        path = self.full.path.with_suffix(".even.onnx")
+        smooth(self.full.path, path, self.largest, operators)
+        return path
 
     def _graph(self, path: Path, spared: Collection[str]) -> Graph:
         return Graph(path, msgspec.structs.replace(self.full.facts, precision="int8", spared=tuple(spared)))

@@ -130,15 +130,22 @@ class Gate:
         forms = self.variants.int8.get(role)
         if forms is None or not forms.operators:
             return None
+        if role not in self.scanned:  # the same beside whatever else is int8
+            self.scanned[role] = self._scan(role, forms)
+        # Which is nearer to float32 depends on the weights (docs/decisions/0027).
+        found = (self._fewest_spared(role, forms, beside, evened) for evened in (False, True))
+        return next((candidate for candidate in found if candidate is not None), None)
+
+    def _fewest_spared(
+        self, role: str, forms: Int8Forms, beside: Mapping[str, _Candidate], evened: bool
+    ) -> _Candidate | None:
         tried: dict[int, _Candidate] = {}
 
         def passes(spared: Sequence[str]) -> bool:
-            candidate = tried[len(spared)] = self.candidate(role, forms.sparing(spared))
+            candidate = tried[len(spared)] = self.candidate(role, forms.sparing(spared, evened))
             passed = candidate.verdict.passed
             return passed and (not beside or self.mixture({**beside, role: candidate})[2].passed)
 
-        if role not in self.scanned:  # the same beside whatever else is int8
-            self.scanned[role] = self._scan(role, forms)
         spared = fewest_spared(self.scanned[role], passes)
         return None if spared is None else tried[len(spared)]
 
