@@ -21,7 +21,7 @@ from pocketrec_export.int8.precision import Gate
 from pocketrec_export.int8.quantise import dynamic_int8
 from pocketrec_export.model import Model
 
-CONFIG = replace(ExportConfig(), gate=GateConfig(bound=0.1))  # of few queries one that moves may be 9 %
+CONFIG = replace(ExportConfig(), gate=GateConfig(bound=0.05))
 TABLE = "EmbedLayerNormalization_0"
 
 

@@ -82,14 +82,13 @@ def test_what_int8_breaks_ships_otherwise(toy_model, tmp_path, monkeypatch, name
         (broken if source.name.startswith(f"{role}.") else quantise)(source, target, *options)
 
     monkeypatch.setattr(int8_forms, name, only_this_role)
-    # Of a toy shop's few queries one that moves by a place, as on some CPUs one does, may be 9 % of NDCG@10.
-    exported = export(toy_model, tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.bound=0.1"]))
+    exported = export(toy_model, tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.bound=0.01"]))
     facts = exported.manifest.graphs[role]
     if name == "dynamic_int8":  # stored in int8, with float32 arithmetic
         assert facts.precision == "int8"
         assert facts.spared  # not all: of random weights, some operators say nothing, broken or not
         assert "with all in int8: overlap" in facts.reason
-        assert exported.choice.verdicts["all"].overlap > 0.98
+        assert exported.choice.verdicts["all"].overlap > 0.99
     else:
         assert facts.precision == "fp32"
         assert "failed the gate" in facts.reason

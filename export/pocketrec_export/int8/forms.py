@@ -3,13 +3,18 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from pocketrec_export.bundle_writer import Graph
-from pocketrec_export.int8.quantise import dynamic_int8, stored_int8, weights_by_operator
+from pocketrec_export.int8.quantise import dynamic_int8, stored_float16, stored_int8, weights_by_operator
 from pocketrec_export.int8.smoothing import Channels, largest_channels, smooth
 from pocketrec_export.shapes import Inputs
+
+Storage = Literal["int8", "evened int8", "float16"]
+"""Of weights whose arithmetic is float32: as they were trained, or as activations are evened out for; in half the bytes
+where neither is near enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +63,20 @@ class Int8Forms:
         self._dynamic(path, [operator])
         return self._graph(path, [name for name in self.operators if name != operator])
 
-    def sparing(self, spared: Collection[str], evened: bool = False) -> Graph:
-        """All operators compute in int8 but those named, at least one: their weights are int8 in the file alone.
+    def sparing(self, spared: Collection[str], storage: Storage = "int8") -> Graph:
+        """All operators compute in int8 but those named, at least one: their weights are only stored smaller.
 
         Args:
             spared: Names of operators.
-            evened: Whether their activations are evened out too, which they don't need: what of their weights rounding
-                spoils is then another thing.
+            storage: Of their weights.
         """
-        path = self.full.path.with_suffix(f".sparing-{len(spared)}{'-even' * evened}.onnx")
+        path = self.full.path.with_suffix(f".sparing-{len(spared)}-{storage}.onnx")
         rest = [name for name in self.operators if name not in spared]
-        source = self._even(None if evened else rest)
+        source = self._even(None if storage == "evened int8" else rest)
         if rest:
             dynamic_int8(source, path, self.tables, rest)
-        stored_int8(path if rest else source, path, spared)
+        store = stored_float16 if storage == "float16" else stored_int8
+        store(path if rest else source, path, spared)
         return self._graph(path, spared)
 
     def _dynamic(self, path: Path, operators: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import onnx
@@ -17,7 +18,7 @@ from pocketrec.progress import progress
 from pocketrec.proof import COMPANY, Answers, Probe, Proof, Verdict, compare
 from pocketrec.staging import staged_folder
 from pocketrec_export.bundle_writer import ROLES, Form, Graph, write_bundle
-from pocketrec_export.int8.forms import Int8Forms
+from pocketrec_export.int8.forms import Int8Forms, Storage
 from pocketrec_export.int8.gate import GateConfig
 from pocketrec_export.int8.sensitivity import Sensitivity, fewest_spared, scan
 from pocketrec_export.item_indexes import ItemIndexes
@@ -132,17 +133,18 @@ class Gate:
             return None
         if role not in self.scanned:  # the same beside whatever else is int8
             self.scanned[role] = self._scan(role, forms)
-        # Which is nearer to float32 depends on the weights (docs/decisions/0027).
-        found = (self._fewest_spared(role, forms, beside, evened) for evened in (False, True))
+        # Which int8 is nearer to float32 depends on the weights (docs/decisions/0027).
+        storages: tuple[Storage, ...] = get_args(Storage)
+        found = (self._fewest_spared(role, forms, beside, storage) for storage in storages)
         return next((candidate for candidate in found if candidate is not None), None)
 
     def _fewest_spared(
-        self, role: str, forms: Int8Forms, beside: Mapping[str, _Candidate], evened: bool
+        self, role: str, forms: Int8Forms, beside: Mapping[str, _Candidate], storage: Storage
     ) -> _Candidate | None:
         tried: dict[int, _Candidate] = {}
 
         def passes(spared: Sequence[str]) -> bool:
-            candidate = tried[len(spared)] = self.candidate(role, forms.sparing(spared, evened))
+            candidate = tried[len(spared)] = self.candidate(role, forms.sparing(spared, storage))
             passed = candidate.verdict.passed
             return passed and (not beside or self.mixture({**beside, role: candidate})[2].passed)
 

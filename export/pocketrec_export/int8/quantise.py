@@ -10,18 +10,20 @@ Two kinds, chosen by what a request feeds the graph:
   input is a list of candidates; one scale for the list would let a candidate's score depend on the others.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from pocketrec_export.quiet import quiet
 
 _PRODUCTS = ["MatMul", "Attention"]
+_Stored = tuple[list[TensorProto], list[NodeProto]]
+"""What lies in the file, and what makes float32 weights of it."""
 _TABLES = ["Gather", "EmbedLayerNormalization"]
 
 
@@ -77,30 +79,68 @@ def stored_int8(source: Path, target: Path, operators: Collection[str] | None = 
         target: File to write.
         operators: Names of those whose weights are stored so; all by default.
     """
+
+    def stored(name: str, values: NDArray[np.float32], axis: int) -> _Stored:
+        small, scale = scaled_int8(values, axis)
+        return (
+            [numpy_helper.from_array(small, f"{name}_int8"), numpy_helper.from_array(scale, f"{name}_scale")],
+            [
+                helper.make_node("Cast", [f"{name}_int8"], [f"{name}_wide"], to=TensorProto.FLOAT),
+                helper.make_node("Mul", [f"{name}_wide", f"{name}_scale"], [name]),
+            ],
+        )
+
+    _store(source, target, operators, stored)
+
+
+def stored_float16(source: Path, target: Path, operators: Collection[str]) -> None:
+    """Store weight matrices in half the bytes, a thousand times nearer than int8; arithmetic stays float32.
+
+    Args:
+        source: Graph with float32 weights.
+        target: File to write.
+        operators: Names of those whose weights are stored so.
+    """
+
+    def stored(name: str, values: NDArray[np.float32], axis: int) -> _Stored:
+        half = numpy_helper.from_array(values.astype(np.float16), f"{name}_half")
+        return [half], [helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT)]
+
+    _store(source, target, operators, stored)
+
+
+def _store(
+    source: Path,
+    target: Path,
+    operators: Collection[str] | None,
+    stored: Callable[[str, NDArray[np.float32], int], _Stored],
+) -> None:
+    """Put other tensors, and what restores the weights from them, in the place of weight matrices.
+
+    Args:
+        source: Graph with float32 weights.
+        target: File to write.
+        operators: Names of those whose weights are stored so; all by default.
+        stored: Gives both for a name, its values, and the axis along which what belongs together lies.
+    """
     model = onnx.load(str(source))
     graph = model.graph
     chosen = [node for node in graph.node if operators is None or node.name in operators]
     read = {name for node in chosen for name in node.input}
     looked_up = {name for node in chosen if node.op_type in _TABLES for name in node.input}
-    kept, stored, restored = [], [], []
+    kept, restored = list[TensorProto](), list[NodeProto]()
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if tensor.name not in read or values.ndim != 2 or values.dtype != np.float32:
             kept.append(tensor)
             continue
-        small, scale = scaled_int8(values, axis=1 if tensor.name in looked_up else 0)
-        stored += [
-            numpy_helper.from_array(small, f"{tensor.name}_int8"),
-            numpy_helper.from_array(scale, f"{tensor.name}_scale"),
-        ]
-        restored += [
-            helper.make_node("Cast", [f"{tensor.name}_int8"], [f"{tensor.name}_wide"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{tensor.name}_wide", f"{tensor.name}_scale"], [tensor.name]),
-        ]
-    nodes = list(graph.node)
+        tensors, nodes = stored(tensor.name, values, 1 if tensor.name in looked_up else 0)
+        kept += tensors
+        restored += nodes
+    rest = list(graph.node)
     del graph.initializer[:], graph.node[:]
-    graph.initializer.extend([*kept, *stored])
-    graph.node.extend([*restored, *nodes])
+    graph.initializer.extend(kept)
+    graph.node.extend([*restored, *rest])
     onnx.save(model, str(target))
 
 
