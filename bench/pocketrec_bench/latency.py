@@ -165,7 +165,7 @@ def walk_text(live: LiveCatalogue, text: str) -> Walk:
     """Through `TEXT_STEPS`."""
     encoder, nothing = live.bundle.encoder, np.zeros(0, np.int32)
     clock = [perf_counter()]
-    tokens = encoder.tokens(text)
+    tokens = encoder.reader.ids(text)
     clock.append(perf_counter())
     query = encoder.run(tokens)
     return _answer(live, clock, nothing, query[None], np.array([_QUERY]), query)

@@ -45,16 +45,20 @@ def text_tokens(bundle: Bundle) -> int:
 
 
 def _texts(bundle: Bundle, count: int, random: np.random.Generator) -> list[str]:
-    """Distinct texts of exactly `text_tokens` tokens.
+    """Distinct texts of exactly `text_tokens` tokens, counted without leaving their words at the encoder's hand.
 
     Raises:
         ValueError: This tokenizer can't be made to give that many tokens.
     """
-    tokens, encoder = text_tokens(bundle), bundle.encoder
+    tokens, tokenizer = text_tokens(bundle), bundle.encoder.reader.tokenizer
+
+    def count_of(text: str) -> int:
+        return len(tokenizer.encode(text).ids)
+
     rows = random.choice(len(bundle.catalogue), min(1000, len(bundle.catalogue)), replace=False)
     words = sorted({word for row in rows.tolist() for word in bundle.catalogue.item(row).title.split()})
-    marks = len(encoder.tokens(""))
-    costs = np.array([len(encoder.tokens(word)) - marks for word in words])
+    marks = count_of("")
+    costs = np.array([count_of(word) - marks for word in words])
     found: dict[str, None] = {}
     for _ in range(_TRIES + 2 * count):
         if len(found) == count:
@@ -65,6 +69,6 @@ def _texts(bundle: Bundle, count: int, random: np.random.Generator) -> list[str]
             chosen.append(words[place])
             left -= int(costs[place])
         text = " ".join(chosen)
-        if len(encoder.tokens(text)) == tokens:
+        if count_of(text) == tokens:
             found[text] = None
     raise ValueError(f"can't make {count} different texts of {tokens} tokens from this catalogue's titles")

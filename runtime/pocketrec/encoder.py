@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from pocketrec.errors import BundleError
 from pocketrec.graphs import Graph
 from pocketrec.text import clean_text
+from pocketrec.token_reader import TokenReader
 
 _CACHED_TEXTS = 10_000
 
@@ -23,9 +22,9 @@ class TextEncoder:
     batch the same text would have another vector with other mates.
     """
 
-    def __init__(self, graph: Graph, tokenizer: Tokenizer) -> None:
+    def __init__(self, graph: Graph, reader: TokenReader) -> None:
         self._graph = graph
-        self._tokenizer = tokenizer
+        self.reader = reader
         self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -42,13 +41,7 @@ class TextEncoder:
         Raises:
             BundleError: One of them can't be read.
         """
-        try:
-            reader = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the tokenizers package raises bare Exception
-            raise BundleError(f"{tokenizer} can't be read: {error}") from None
-        reader.enable_truncation(max_tokens)
-        reader.no_padding()
-        return cls(Graph.open(graph, "encoder", {}, threads), reader)
+        return cls(Graph.open(graph, "encoder", {}, threads), TokenReader.open(tokenizer, max_tokens))
 
     def encode(self, texts: Sequence[str], dim: int) -> NDArray[np.float32]:
         """Unit vectors, float32 [texts, dim]."""
@@ -65,20 +58,13 @@ class TextEncoder:
             if vector is not None:
                 self._cache.move_to_end(text)
                 return vector
-        vector = self.run(self.tokens(text))
+        vector = self.run(self.reader.ids(text))
         vector.flags.writeable = False
         with self._lock:
             self._cache[text] = vector
             if len(self._cache) > _CACHED_TEXTS:
                 self._cache.popitem(last=False)
         return vector
-
-    def tokens(self, text: str) -> list[int]:
-        """Ids of a text's tokens, cut to the encoder's length.
-
-        A text without any, which decoders allow, reads as token 0: a graph needs one.
-        """
-        return self._tokenizer.encode(text).ids or [0]
 
     def run(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vector of one tokenised text, float32 [dim], not cached."""

@@ -1,6 +1,5 @@
 """From items, times and people to the texts that the encoder reads: one definition for training and runtime."""
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,7 +11,6 @@ from pocketrec.config import Config
 from pocketrec.digest import text_digest
 from pocketrec.items import Attribute, Item
 
-_SPACE = re.compile(r"\s+")
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
@@ -29,7 +27,7 @@ def clean_text(text: str) -> str:
         >>> clean_text("  Blue\n teapot ")
         'Blue teapot'
     """
-    return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 class TextTemplate(Config, frozen=True, kw_only=True):

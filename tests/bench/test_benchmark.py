@@ -49,7 +49,7 @@ def test_histories_are_as_long_as_the_tower_reads_and_without_repeats(opened):
 def test_texts_are_all_different_and_of_exactly_sixteen_tokens(opened):
     texts = Workload.of(opened, 0, 200, seed=0).texts
     assert len(set(texts)) == 200
-    assert {len(opened.encoder.tokens(text)) for text in texts} == {16}
+    assert {len(opened.encoder.reader.ids(text)) for text in texts} == {16}
 
 
 def test_a_seed_fixes_the_requests(opened):

@@ -172,7 +172,7 @@ def test_training_and_runtime_read_the_tokens_that_the_tokenizer_says(made):
     first, last = ENDS[made.name]
     for text in (*TEXTS, "red " * 100):
         token = training.encode(text)
-        assert runtime.tokens(text) == token.ids
+        assert runtime.reader.ids(text) == token.ids
         assert len(token.ids) <= MAX_TOKENS
         specials = [word for word, special in zip(token.tokens, token.special_tokens_mask, strict=True) if special]
         assert specials == [word for word in (first, last) if word]

@@ -1,0 +1,103 @@
+"""Reading word by word gives what the tokenizers package gives for the text as a whole."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from text_models import byte_pairs, mpnet_pieces, unigrams, word_pieces
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+from toys import WORDS
+
+from pocketrec import token_reader
+from pocketrec.token_reader import TokenReader
+from pocketrec_training.encoder.default import default_encoder
+
+
+def minilm():
+    return Tokenizer.from_file(str(default_encoder() / "tokenizer.json"))
+
+
+def cased():
+    tokenizer = word_pieces()
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    return tokenizer
+
+
+def with_a_token_of_its_own():
+    tokenizer = word_pieces()
+    tokenizer.add_tokens([AddedToken("Blue teapot", normalized=True)])
+    return tokenizer
+
+
+def without_ends():
+    return word_pieces(ends=("", ""))
+
+
+def split_by_spaces():
+    tokenizer = word_pieces()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+BY_WORDS = (minilm, word_pieces, cased, with_a_token_of_its_own, without_ends, mpnet_pieces)
+AS_A_WHOLE = (lambda: byte_pairs(["<|endoftext|>"]), unigrams, split_by_spaces)
+_words = st.sampled_from([*WORDS, "Blue teapot", "unbelievable", "4k", "[MASK]", "<mask>", "[mask]", "café", "x" * 120])
+_texts = st.lists(_words | st.text(max_size=6) | st.text(" -~Az09", max_size=6), max_size=12).flatmap(
+    lambda words: st.sampled_from([" ", "", "-", "\n"]).map(lambda between: between.join(words))
+)
+
+
+def pair(made, length):
+    """A reader, and the package's own tokenizer cut as it is."""
+    tokenizer = made()
+    same = Tokenizer.from_str(tokenizer.to_str())
+    for one in (tokenizer, same):
+        one.enable_truncation(length)
+        one.no_padding()
+    return TokenReader.of(tokenizer, length), same
+
+
+PAIRS = [pair(made, length) for made in (*BY_WORDS, *AS_A_WHOLE) for length in (3, 8, 64)]
+
+
+@given(text=_texts)
+@example(text="")
+@example(text="a" * 5000)
+@example(text="Blue Teapot [SEP] blue teapot")
+def test_ids_are_those_of_the_tokenizers_package(text):
+    for reader, same in PAIRS:
+        for _ in range(2):  # the second time its words are at hand
+            assert reader.ids(text) == (same.encode(text).ids or [0])
+
+
+@pytest.mark.parametrize("made", BY_WORDS)
+def test_a_bert_like_tokenizer_is_asked_for_each_plain_word_once(made):
+    reader, _ = pair(made, 64)
+    first = reader.ids("red lamp, red chair; red!")
+    assert set(reader._words) == {"red", "lamp", ",", "chair", ";", "!"}
+    reader._words["red"] = [-1]  # what is at hand is what a second text is made of
+    assert [one for one in reader.ids("red lamp, red chair; red!") if one != -1] == [
+        one for one in first if one != reader.tokenizer.token_to_id("red")
+    ]
+
+
+@pytest.mark.parametrize("made", AS_A_WHOLE)
+def test_any_other_tokenizer_reads_a_text_as_a_whole(made):
+    reader, _ = pair(made, 64)
+    reader.ids("red lamp")
+    assert not reader.by_words
+    assert not reader._words
+
+
+def test_a_word_that_is_cut_at_the_end_of_a_text_is_not_kept():
+    reader, same = pair(word_pieces, 5)
+    for text in ("red xyz", "xyz", "red lamp xyz"):
+        assert reader.ids(text) == same.encode(text).ids
+    assert "xyz" in reader._words  # from where it stood alone
+
+
+def test_words_at_hand_are_never_more_than_their_bound(monkeypatch):
+    monkeypatch.setattr(token_reader, "_KEPT_WORDS", 5)
+    reader, same = pair(word_pieces, 64)
+    for text in ("red lamp chair", "blue teapot", "red lamp chair table door"):
+        assert reader.ids(text) == same.encode(text).ids
+        assert len(reader._words) <= 5
