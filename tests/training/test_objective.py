@@ -14,6 +14,7 @@ from pocketrec_training.tower.item_table import ItemTable
 from pocketrec_training.tower.objective import Objective, ObjectiveConfig
 from pocketrec_training.tower.request_texts import RequestVectors
 from pocketrec_training.tower.sequences import Batch
+from pocketrec_training.tower.unit_rows import unit_rows
 
 ITEMS, DIM = 30, 8
 COLD = [0, 7]
@@ -126,3 +127,14 @@ def test_fresh_items_are_expected_as_often_as_they_come():
         said[fresh] += drawn.log_expected.exp() / draws
     often = found > 0.05
     assert found[often] == pytest.approx(said[often] / found[often], rel=0.15)
+
+
+def test_unit_rows_are_torchs_in_value_and_gradient():
+    vectors = torch.randn(7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    vectors[3] = 0
+    ours, theirs = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
+    weights = torch.arange(35, dtype=torch.float64).reshape(7, 5)
+    (unit_rows(ours) * weights).sum().backward()
+    (torch.nn.functional.normalize(theirs, dim=-1) * weights).sum().backward()
+    torch.testing.assert_close(unit_rows(ours), torch.nn.functional.normalize(theirs, dim=-1))
+    torch.testing.assert_close(ours.grad, theirs.grad)

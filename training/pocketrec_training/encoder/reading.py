@@ -51,8 +51,7 @@ class EncoderConfig(Config, frozen=True, kw_only=True):
     chunk: Annotated[int, Meta(ge=1)] = 256
     """Texts whose activations are held in memory at a time; a batch of more is read twice."""
     arithmetic: Arithmetic = "float32"
-    """Of the language model while it learns; bfloat16 takes half the time on CPUs that multiply it, others take
-    float32 all the same."""
+    """Of the language model while it learns; bfloat16 is taken where this CPU multiplies it faster."""
     token_dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of a text's tokens that are left out while it learns."""
     variants: Annotated[int, Meta(ge=0)] = 0

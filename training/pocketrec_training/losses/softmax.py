@@ -55,7 +55,7 @@ class _FullSoftmax(torch.autograd.Function):
             loss += (total.log() + highest - right).sum() / len(users)
             if for_users is None and for_vectors is None:
                 continue
-            errors = chances.div_(total).scatter_add_(1, wanted, -torch.ones_like(right)).mul_(share).to(dtype)
+            errors = chances.mul_(share / total).scatter_add_(1, wanted, torch.full_like(right, -share)).to(dtype)
             if for_users is not None:
                 for_users[start : start + _BLOCK] = errors @ kinds
             if for_vectors is not None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from pocketrec_training.tower.unit_rows import unit_rows
 
 
 class ItemTable(nn.Module):
@@ -49,11 +50,11 @@ class ItemTable(nn.Module):
         if warm is not None:
             residual = residual * warm[:, None]
         read = self.read(self.text_vectors if text_vectors is None else text_vectors)
-        return F.normalize(read + residual, dim=-1)
+        return unit_rows(read + residual)
 
     def read(self, text_vectors: Tensor) -> Tensor:
         """Unit vectors of texts alone, float [texts, dim]."""
-        return F.normalize(self.projection(text_vectors), dim=-1)
+        return unit_rows(self.projection(text_vectors))
 
 
 def whitening(text_vectors: Tensor, dim: int) -> nn.Linear:
