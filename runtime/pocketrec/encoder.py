@@ -13,6 +13,8 @@ from pocketrec.text import clean_text
 from pocketrec.token_reader import TokenReader
 
 _CACHED_TEXTS = 10_000
+_CACHED_CHARACTERS = 1000
+"""Longer texts aren't kept: callers' texts must not fill the memory."""
 
 
 class TextEncoder:
@@ -60,10 +62,11 @@ class TextEncoder:
                 return vector
         vector = self.run(self.reader.ids(text))
         vector.flags.writeable = False
-        with self._lock:
-            self._cache[text] = vector
-            if len(self._cache) > _CACHED_TEXTS:
-                self._cache.popitem(last=False)
+        if len(text) <= _CACHED_CHARACTERS:
+            with self._lock:
+                self._cache[text] = vector
+                if len(self._cache) > _CACHED_TEXTS:
+                    self._cache.popitem(last=False)
         return vector
 
     def run(self, tokens: Sequence[int]) -> NDArray[np.float32]:

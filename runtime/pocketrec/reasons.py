@@ -11,7 +11,7 @@ Rows = NDArray[np.int32]
 
 
 def reasons_for(live: LiveCatalogue, rows: Rows, history: Rows, query: Floats | None) -> list[tuple[Reason, ...]]:
-    """The strongest reason of each kind, for each item.
+    """The strongest reason of each kind that there is, for each item.
 
     Args:
         live: The catalogue.
@@ -20,6 +20,7 @@ def reasons_for(live: LiveCatalogue, rows: Rows, history: Rows, query: Floats | 
         query: Vector of the query, if there was one.
     """
     vectors, origins = live.vectors(rows), live.origin(rows)
+    popularity = live.bundle.popularity[origins]
     found: list[list[Reason]] = [[] for _ in rows]
     if query is not None:
         for reasons, likeness in zip(found, vectors @ query, strict=True):
@@ -30,12 +31,11 @@ def reasons_for(live: LiveCatalogue, rows: Rows, history: Rows, query: Floats | 
         likenesses[rows[:, None] == history] = -np.inf  # that an item is like itself explains nothing
         nearest = likenesses.argmax(axis=1)
         for place, reasons in enumerate(found):
-            if votes[place] > 0:
+            if votes[place] > 0 and popularity[place] > 0:  # what nobody took is voted for by its text
                 reasons.append(_reason("bought_together", live.id(int(history[voters[place]])), votes[place]))
             likeness = likenesses[place, nearest[place]]
-            if likeness > -np.inf:
+            if likeness > 0:
                 reasons.append(_reason("similar", live.id(int(history[nearest[place]])), likeness))
-    popularity = live.bundle.popularity[origins]
     return [
         tuple(reasons) or (_reason("popular", None, popular),)
         for reasons, popular in zip(found, popularity, strict=True)

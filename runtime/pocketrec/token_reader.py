@@ -79,7 +79,7 @@ class TokenReader:
             and len(places) == 1
             and room > 0,
             lowercase=isinstance(normalizer, BertNormalizer) and normalizer.lowercase,
-            added=tuple(token.content.lower() for token in tokenizer.get_added_tokens_decoder().values()),
+            added=_looked_for(tokenizer),
         )
 
     def ids(self, text: str) -> list[int]:
@@ -106,7 +106,16 @@ class TokenReader:
         """Ids of a word's tokens, kept. The longest piece that fits comes first: a word that is a piece is that one."""
         whole = self.tokenizer.token_to_id(word) if len(word) <= self.longest else None
         ids = self.tokenizer.encode(word, add_special_tokens=False).ids if whole is None else [whole]
-        if len(self._words) >= _KEPT_WORDS:
-            self._words.clear()
-        self._words[word] = ids
+        if len(word) <= self.longest:
+            if len(self._words) >= _KEPT_WORDS:
+                self._words.clear()
+            self._words[word] = ids
         return ids
+
+
+def _looked_for(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Added tokens as they may stand in a text in lower case: as they are, and as the normalizer leaves them."""
+    contents = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    if tokenizer.normalizer is not None:
+        contents += [tokenizer.normalizer.normalize_str(content) for content in contents]
+    return tuple(dict.fromkeys(content.lower() for content in contents))

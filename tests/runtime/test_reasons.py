@@ -40,7 +40,8 @@ def test_the_nearest_item_of_the_history_is_named(recommender):
 
 
 def test_an_item_does_not_explain_itself(recommender):
-    assert reasons(recommender, "i0", ["i5", "i0"], allow_seen=True)["similar"][0] == "i5"
+    near = f"i{np.argsort(VECTORS[0] @ VECTORS.T)[-2]}"  # the last is itself
+    assert reasons(recommender, "i0", [near, "i0"], allow_seen=True)["similar"][0] == near
     assert reasons(recommender, "i0", ["i0"], allow_seen=True) == {"popular": (None, 1.0)}
 
 
@@ -52,6 +53,21 @@ def test_the_query_counts_by_its_likeness(recommender):
 def test_nothing_known_is_explained_by_popularity(recommender):
     assert reasons(recommender, "i0") == {"popular": (None, 1.0)}
     assert reasons(recommender, "i15") == {"popular": (None, 0.0)}
+
+
+def test_nobody_took_together_what_nobody_took(tmp_path, weights):
+    """`i15` has no taker; a vote for it is one of its text."""
+    weights[0, 15] = 3.0
+    recommender = Recommender.load(make_bundle(tmp_path / "bundle", weights=weights))
+    assert "bought_together" not in reasons(recommender, "i15", ["i0"])
+    weights[0, 15] = 0.0
+
+
+def test_what_is_unlike_all_of_the_history_is_not_called_similar(recommender):
+    cosines = VECTORS @ VECTORS.T
+    row, other = np.unravel_index(cosines.argmin(), cosines.shape)
+    assert cosines[row, other] <= 0
+    assert "similar" not in reasons(recommender, f"i{row}", [f"i{other}"])
 
 
 def test_items_of_the_overlay_have_reasons_too(tmp_path, weights):

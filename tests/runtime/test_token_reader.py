@@ -28,6 +28,13 @@ def with_a_token_of_its_own():
     return tokenizer
 
 
+def with_a_token_that_is_normalised():
+    """Looked for after accents are gone: `Café` stands where a text says `cafe`."""
+    tokenizer = word_pieces()
+    tokenizer.add_tokens([AddedToken("Café", normalized=True), AddedToken("\tq", normalized=True)])
+    return tokenizer
+
+
 def without_ends():
     return word_pieces(ends=("", ""))
 
@@ -38,9 +45,19 @@ def split_by_spaces():
     return tokenizer
 
 
-BY_WORDS = (minilm, word_pieces, cased, with_a_token_of_its_own, without_ends, mpnet_pieces)
+BY_WORDS = (
+    minilm,
+    word_pieces,
+    cased,
+    with_a_token_of_its_own,
+    with_a_token_that_is_normalised,
+    without_ends,
+    mpnet_pieces,
+)
 AS_A_WHOLE = (lambda: byte_pairs(["<|endoftext|>"]), unigrams, split_by_spaces)
-_words = st.sampled_from([*WORDS, "Blue teapot", "unbelievable", "4k", "[MASK]", "<mask>", "[mask]", "café", "x" * 120])
+_words = st.sampled_from(
+    [*WORDS, "Blue teapot", "unbelievable", "4k", "[MASK]", "<mask>", "[mask]", "café", "cafe", "q", "x" * 120]
+)
 _texts = st.lists(_words | st.text(max_size=6) | st.text(" -~Az09", max_size=6), max_size=12).flatmap(
     lambda words: st.sampled_from([" ", "", "-", "\n"]).map(lambda between: between.join(words))
 )
@@ -62,6 +79,7 @@ PAIRS = [pair(made, length) for made in (*BY_WORDS, *AS_A_WHOLE) for length in (
 @given(text=_texts)
 @example(text="")
 @example(text="a" * 5000)
+@example(text="cafe latte")
 @example(text="Blue Teapot [SEP] blue teapot")
 def test_ids_are_those_of_the_tokenizers_package(text):
     for reader, same in PAIRS:
@@ -93,6 +111,12 @@ def test_a_word_that_is_cut_at_the_end_of_a_text_is_not_kept():
     for text in ("red xyz", "xyz", "red lamp xyz"):
         assert reader.ids(text) == same.encode(text).ids
     assert "xyz" in reader._words  # from where it stood alone
+
+
+def test_a_word_too_long_for_the_vocabulary_is_not_kept():
+    reader, same = pair(word_pieces, 64)
+    assert reader.ids("red " + "x" * 101) == same.encode("red " + "x" * 101).ids
+    assert set(reader._words) == {"red"}
 
 
 def test_words_at_hand_are_never_more_than_their_bound(monkeypatch):

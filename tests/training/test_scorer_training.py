@@ -193,6 +193,18 @@ def test_with_too_few_users_the_tower_decides():
     assert trained.scorer(user, candidates, features).argsort().equal(features[:, :, 0].argsort())
 
 
+@pytest.mark.parametrize("source", ["neighbours", "followers"])
+def test_with_too_few_users_the_source_that_ranks_them_best_decides(source):
+    vectors, histories = users(1)
+    targets = [(rows[-1:] + 1) % ITEMS for rows in histories[:20]]
+    tables = {"neighbours": SILENT, "followers": SILENT, source: ring(ITEMS)}
+    cases = [(retriever(**tables), Cases(vectors[:20], histories[:20], targets))]
+    trained = train_scorer(cases, ScorerConfig(), CONFIG, seed=0)
+    assert trained.ndcg is None
+    (trusted,) = trained.scorer.features.linear.weight[0].nonzero()[:, 0]
+    assert FEATURES[trusted] == source
+
+
 def test_a_seed_fixes_the_scorer():
     vectors, histories = users(1)
     cases = Cases(vectors, histories, [(rows[-1:] + 1) % ITEMS for rows in histories])

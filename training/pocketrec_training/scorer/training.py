@@ -78,7 +78,8 @@ def train_scorer(
     train each is chosen by cross-validation over cases, then all lists train that long. What counts is the mean of
     the weights over the newest steps (Polyak and Juditsky, 1992): with a few hundred lists, single steps wander. If a
     single source ranks held-out users better by itself than what was learnt, it is trusted alone, with some reserve
-    towards newcomers; with too few histories the tower is. Of a kind of request with too few cases nothing is learnt.
+    towards newcomers; with too few lists to learn from, that which ranks them best, and with none the tower. Of a kind
+    of request with too few cases nothing is learnt.
 
     Args:
         groups: The same cases several times, each with the catalogue they are asked of: as they are, by which the
@@ -98,7 +99,9 @@ def train_scorer(
     enough = 10 * config.folds
     learnt = {kind: chosen for kind, chosen in chosen_by.items() if len(torch.unique(lists.case[chosen])) >= enough}
     if not learnt:
-        return TrainedScorer(_trusting(scorer, "tower"), None)
+        few = (first & chosen_by.get(PLAIN, torch.zeros_like(first))).nonzero()[:, 0]
+        best = _best_alone(_Run(scorer, lists, config, seed), few) if len(few) else "tower"
+        return TrainedScorer(_trusting(scorer, best), None)
     longest = max(len(cases.targets) for _, cases in groups)
     fold = torch.from_numpy(np.random.default_rng(seed).permutation(longest) % config.folds)[lists.case]
     folds = [_Run(_fresh(dim, shape, seed), lists, config, seed) for _ in range(config.folds)]
@@ -132,6 +135,12 @@ def _learn_whom_to_trust(
     for run in (whole, *folds):
         _trusting(run.scorer, best, alone[best])
     return float(gains[best].sum())
+
+
+def _best_alone(run: "_Run", rows: Tensor) -> str:
+    """The source that ranks some lists best by itself; the first of equal ones."""
+    gains = {name: run.lists.gains_of(run.alone(name, 0.0, rows), rows) for name in SOURCES}
+    return max(gains, key=lambda name: run.weighted(gains[name], rows))
 
 
 def _reserve(run: "_Run", source: str, rows: Tensor) -> float:
