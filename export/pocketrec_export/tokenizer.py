@@ -36,6 +36,22 @@ def token_ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> li
     return [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
 
 
+def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
+    """Share of texts' tokens that stand for what the vocabulary has no piece of; 0 where it has a piece of everything.
+
+    Args:
+        tokenizer: Any; it is left cutting and padding nothing.
+        texts: In the language that matters.
+    """
+    # SentencePiece's kind doesn't tell its own, which is by custom the second of these.
+    names = (getattr(tokenizer.model, "unk_token", None), "<unk>", "[UNK]")
+    unknown = {tokenizer.token_to_id(name) for name in names if name}
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    read = [token for one in tokenizer.encode_batch(list(texts), add_special_tokens=False) for token in one.ids]
+    return sum([token in unknown for token in read]) / max(len(read), 1)
+
+
 def _converted(folder: Path) -> Tokenizer:
     try:
         made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

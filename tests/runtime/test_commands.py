@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fakes import make_bundle
+from fakes import make_bundle, shop_items
 
 from pocketrec import Item, Recommender
 from pocketrec.cli import main
@@ -92,6 +92,9 @@ def test_explain_prints_the_reasons(bundle, capsys):
 def test_an_answer_without_items_is_said(bundle, capsys):
     status, out, _ = run(capsys, "recommend", "--bundle", bundle, "--where", "colour=purple")
     assert (status, out) == (0, "No item meets the conditions.\n")
+    history = ",".join(item.id for item in shop_items())
+    status, out, _ = run(capsys, "recommend", "--bundle", bundle, "--history", history)
+    assert out.endswith("No item meets the conditions, or all that do are in the history (--allow-seen).\n")
 
 
 def test_recommend_reads_the_overlay(bundle, tmp_path, capsys):

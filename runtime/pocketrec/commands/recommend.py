@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
             source = f" {reason.item_id}" if reason.item_id else ""
             print(f"{'':14}{reason.kind.replace('_', ' ')}{source} ({reason.weight:.3f})")
     if not answer:
-        print("No item meets the conditions.")
+        seen = "" if arguments.allow_seen or not history else ", or all that do are in the history (--allow-seen)"
+        print(f"No item meets the conditions{seen}.")
     if arguments.json:
         write_whole(arguments.json, msgspec.json.format(msgspec.json.encode({"recommendations": answer})))
 

@@ -9,6 +9,9 @@ from pocketrec.config import Config, load_config
 from pocketrec.results import Machine, Result, installed_versions
 from pocketrec_export.settings import add_settings
 
+_MANY = 0.1
+"""Share of unknown tokens from which on a model can't be said to read a language."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -29,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Train and say how good it got on validation users."""
     # Threads that spin while they wait make training several times slower wherever another program wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from pocketrec_export.tokenizer import read_tokenizer, unknown_share
     from pocketrec_training.dataset import Dataset
     from pocketrec_training.processes import Processes
     from pocketrec_training.train import TrainConfig, train
@@ -52,5 +56,11 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Trained {model.card.kind} on {model.card.name} in {result.duration_s:.0f} s -> {arguments.out}")
     for name, value in model.card.validation.items():
         print(f"  validation {name:<22} {value:.4f}")
+    unknown = unknown_share(read_tokenizer(model.encoder_folder), [model.card.template.render(i) for i in model.items])
+    if unknown > _MANY:
+        print(
+            f"  {unknown:.0%} of the tokens in items' texts are unknown to {model.card.encoder}, which doesn't read "
+            "their language: name another model with --set encoder.folder=FOLDER"
+        )
     if arguments.json:
         result.write(arguments.json)

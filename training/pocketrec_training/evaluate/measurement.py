@@ -41,7 +41,7 @@ class Yardstick:
     def of(cls, split: Split, vectors: NDArray[np.float32], at: int = 10) -> "Yardstick":
         """The test cases of a split; `vectors` hold one row for each item."""
         if at < 1 or at > len(vectors):
-            raise ValueError(f"can't measure at {at}: choose 1 to {len(vectors)}, the number of items")
+            raise ValueError(f"can't measure at {at}: choose 1 to {len(vectors)}, the number of items (--at)")
         learnt = [np.unique(rows) for rows in split.fit if len(rows)]
         takers = np.bincount(np.concatenate([*learnt, np.zeros(0, np.int32)]), minlength=len(vectors))
         cold = split.cold(len(vectors))
