@@ -33,11 +33,11 @@ class LiveCatalogue:
     added: dict[str, int]
     """Row of each item of the overlay."""
     origins: Rows
-    """For each item of the overlay the bundle's row that it replaces, or -1."""
+    """For each item of the overlay the bundle's row whose votes and popularity are its own, or -1."""
     fields: frozenset[str]
     """Names of what items can be filtered by."""
     newcomers: NewcomerVotes
-    """Who votes for each item of the overlay; nobody for those that replace one of the bundle's."""
+    """Who votes for each item of the overlay; nobody for those that have an origin."""
 
     @classmethod
     def of(cls, bundle: Bundle, changes: Changes, before: "LiveCatalogue | None" = None) -> "LiveCatalogue":
@@ -49,8 +49,9 @@ class LiveCatalogue:
             before: The view until now; what is known of items that stand where they stood isn't found anew.
         """
         rows, size = bundle.catalogue.rows, len(bundle.catalogue)
-        origins = np.array([rows.get(item.id, -1) for item in changes.items], dtype=np.int32)
-        hidden = [rows[id] for id in changes.removed if id in rows] + origins[origins >= 0].tolist()
+        replaced = np.array([rows.get(item.id, -1) for item in changes.items], dtype=np.int32)
+        origins = _origins(bundle, changes, replaced)
+        hidden = [rows[id] for id in changes.removed if id in rows] + replaced[replaced >= 0].tolist()
         visible = None
         if hidden:
             visible = np.ones(size, np.bool_)
@@ -134,6 +135,18 @@ class LiveCatalogue:
             return np.zeros(0, np.int32)
         met = [rules.allow(item) for item in self.changes.items] if rules.conditions else slice(None)
         return np.arange(len(self.bundle.catalogue), len(self), dtype=np.int32)[met]
+
+
+def _origins(bundle: Bundle, changes: Changes, replaced: Rows) -> Rows:
+    """The rows that were replaced, but for those that nobody took and that say something else now.
+
+    Those had nothing but the votes of their former text.
+    """
+    origins, render = replaced.copy(), bundle.manifest.encoder.template.render
+    for place in np.flatnonzero((replaced >= 0) & (bundle.popularity[replaced] == 0)).tolist():
+        if render(changes.items[place]) != render(bundle.catalogue.item(int(replaced[place]))):
+            origins[place] = -1
+    return origins
 
 
 def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCatalogue | None) -> NewcomerVotes:

@@ -8,6 +8,7 @@ import pytest
 from fakes import CANDIDATES, DECAY, DIM, NEWCOMER_SCALE, make_bundle, newcomer, random_vectors, shop_items
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pocketrec import Item, OverlayError, Recommender
 from pocketrec.overlay import FORMAT, NAME, Overlay
@@ -101,6 +102,21 @@ def test_a_replaced_item_keeps_its_votes_and_its_popularity(bundle):
     after_i0 = by_id(recommender.recommend(["i0"], k=99, explain=True))
     assert [reason.item_id for reason in after_i0["i1"].reasons if reason.kind == "bought_together"] == ["i0"]
     assert recommender.rank(k=2) == ["i0", "i1"]
+
+
+def test_an_item_that_nobody_took_and_that_says_something_else_now_is_new(bundle):
+    """Its old votes were those of its old text; whatever else of it changes, they stay."""
+    recommender, last = Recommender.load(bundle), shop_items()[15]
+    recommender.upsert([replace(last, attributes={"price": 7})])
+    live = recommender._live
+    row = np.array([live.row("i15")], np.int32)
+    assert live.origin(row).tolist() == [15]
+    assert not live.newcomers.likeness.any()
+    recommender.upsert([replace(last, title="red cup")])
+    live = recommender._live
+    assert live.origin(row).tolist() == [-1]
+    assert live.newcomers.likeness.any()
+    assert [one.id for one in recommender.recommend(k=99)].count("i15") == 1
 
 
 def test_a_new_item_is_voted_for_by_what_is_most_like_it_and_is_the_least_popular(bundle):
