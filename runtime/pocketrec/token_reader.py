@@ -105,11 +105,12 @@ class TokenReader:
     def _learn(self, word: str) -> list[int]:
         """Ids of a word's tokens, kept. The longest piece that fits comes first: a word that is a piece is that one."""
         whole = self.tokenizer.token_to_id(word) if len(word) <= self.longest else None
-        ids = self.tokenizer.encode(word, add_special_tokens=False).ids if whole is None else [whole]
-        if len(word) <= self.longest:
-            if len(self._words) >= _KEPT_WORDS:
-                self._words.clear()
-            self._words[word] = ids
+        ids: list[int] = [whole] if whole is not None else self.tokenizer.encode(word, add_special_tokens=False).ids
+        if len(word) > self.longest:  # unknown for its length alone, and not worth the memory
+            return ids
+        if len(self._words) >= _KEPT_WORDS:
+            self._words.clear()
+        self._words[word] = ids
         return ids
 
 
