@@ -142,11 +142,8 @@ def _origins(bundle: Bundle, changes: Changes, replaced: Rows) -> Rows:
 
     Those had nothing but the votes of their former text.
     """
-    origins, render = replaced.copy(), bundle.manifest.encoder.template.render
-    for place in np.flatnonzero((replaced >= 0) & (bundle.popularity[replaced] == 0)).tolist():
-        if render(changes.items[place]) != render(bundle.catalogue.item(int(replaced[place]))):
-            origins[place] = -1
-    return origins
+    moved = (changes.vectors != bundle.index.vectors[replaced]).any(axis=1)  # what reads as before keeps its vector
+    return np.where(moved & (bundle.popularity[replaced] == 0), np.int32(-1), replaced)
 
 
 def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCatalogue | None) -> NewcomerVotes:
