@@ -71,6 +71,18 @@ def newcomer(text, folder):
     return settled(text_vector(text)[None], np.load(folder / "vectors.npy"), known, NEWCOMER_LENGTH)[0]
 
 
+def newcomer_votes(title, items=16):
+    """What each item of the shop says of one that is new: half the encoder's view, half the words that they share."""
+    titles = [item.title for item in shop_items(items)]
+    read = np.stack([text_vector(text) for text in [*titles, title]])
+    read -= read[:-1].mean(axis=0)
+    read /= np.linalg.norm(read, axis=1, keepdims=True)
+    shared = [len({*text.split()} & {*title.split()}) / 2 for text in titles]  # all words are equally rare
+    cubes = ((np.maximum(read[:-1] @ read[-1], 0) + shared) / 2) ** 3
+    cubes[-1] = 0  # nobody took the last
+    return NEWCOMER_SCALE * cubes / np.sqrt(cubes.sum())
+
+
 def make_bundle(folder, items=None, vectors=None, walk=False, weights=None, words=WORDS):
     """Write the bundle.
 
@@ -89,6 +101,7 @@ def make_bundle(folder, items=None, vectors=None, walk=False, weights=None, word
     folder.mkdir(parents=True)
     write_catalogue(folder / "items.sqlite", items)
     np.save(folder / "vectors.npy", vectors.astype(np.float32))
+    np.save(folder / "texts.npy", np.stack([text_vector(item.title) for item in items]).astype(np.float16))
     np.save(folder / "popularity.npy", np.arange(len(items) - 1, -1, -1, dtype=np.int32))
     neighbours = ring(len(items)) if weights is None else neighbours_of(weights)
     neighbours.save(folder / "neighbours")

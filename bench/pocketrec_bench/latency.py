@@ -20,7 +20,7 @@ from pocketrec.config import Config
 from pocketrec.features import features
 from pocketrec.items import Recommendation
 from pocketrec.live import LiveCatalogue
-from pocketrec.overlay import Changes, Overlay, Read
+from pocketrec.overlay import Changes, Overlay, Read, Vectors
 from pocketrec.retrieval import retrieve
 from pocketrec.votes import Votes
 from pocketrec_bench.memory import peak_rss_mb
@@ -113,11 +113,11 @@ def time_here(folder: Path, calls: int, text_calls: int, threads: int, seed: int
 
 def unchanged(bundle: Bundle) -> LiveCatalogue:
     """A bundle's catalogue without an overlay."""
-    return LiveCatalogue.of(bundle, Changes((), _no_items(bundle)(()), frozenset()))
+    return LiveCatalogue.of(bundle, Changes((), Vectors.none(bundle.manifest.dim), frozenset()))
 
 
 def _no_items(bundle: Bundle) -> Read:
-    return lambda items: np.zeros((len(items), bundle.manifest.dim), np.float32)
+    return lambda items: Vectors.none(bundle.manifest.dim)
 
 
 def _times(

@@ -88,6 +88,7 @@ def write_bundle(
     form: Form,
     quality: dict[str, float],
     provenance: dict[str, str],
+    read: NDArray[np.float16],
     newcomer_scales: tuple[float, float],
     proof: Proof | None,
 ) -> Manifest:
@@ -99,7 +100,8 @@ def write_bundle(
         form: Graphs, index with the item vectors, neighbours and followers.
         quality: Figures of the gate.
         provenance: Where it comes from.
-        newcomer_scales: What likeness is worth as a vote for an item added later, by neighbours and by followers.
+        read: What the encoder makes of each item's text [items, dim].
+        newcomer_scales: What a vote for an item added later is worth, by neighbours and by followers.
         proof: To carry along, if any.
     """
     tables, index = form.tables, form.index
@@ -110,6 +112,7 @@ def write_bundle(
     write_catalogue(folder / "items.sqlite", model.items)
     np.save(folder / "vectors.npy", index.vectors)
     np.save(folder / "popularity.npy", model.popularity)
+    np.save(folder / "texts.npy", read)
     tables.neighbours.save(folder / "neighbours")
     tables.followers.save(folder / "followers")
     if proof is not None:

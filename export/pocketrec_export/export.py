@@ -22,6 +22,7 @@ from pocketrec_export.int8.forms import Int8Forms
 from pocketrec_export.int8.gate import GateConfig, first_half, probe_of
 from pocketrec_export.int8.precision import Choice, Gate, Variants, choose_precision
 from pocketrec_export.item_indexes import ItemIndexes
+from pocketrec_export.item_texts import read_items
 from pocketrec_export.model import Model
 from pocketrec_export.newcomer_scales import newcomer_scales
 from pocketrec_export.routes.route import Route
@@ -87,11 +88,12 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         quality = choice.verdicts["all"].quality
         if before is not None:
             quality |= compare(before, choice.answers, probe, config.gate.bound).against_base
+        shipped = variants.reading(choice.form.graphs["encoder"])
         with staged_folder(out) as folder:
             proof = choice.proof if config.gate.proof else None
             fused = ", ".join(f"{name} {count}" for name, count in full.encoder.fusions.items())
             facts = {"size": config.size, "fused": fused, **_provenance(model)}
-            manifest = variants.write(folder, choice.form, quality, facts, proof)
+            manifest = shipped.write(folder, choice.form, quality, facts, proof)
     return Exported(manifest, choice, full)
 
 
@@ -108,7 +110,8 @@ def _variants(
     encoder = graphs["encoder"]
     indexes = ItemIndexes.of(model, encoder, config.index, work)
     full = Form(graphs, indexes.full, Tables.full(model))
-    return Variants(model, full, forms, indexes, newcomer_scales(model, encoder.path))
+    read = read_items(model, encoder.path)
+    return Variants(model, full, forms, indexes, read, newcomer_scales(model, read))
 
 
 def _int8_forms(role: str, full: Graph, model: Model) -> Int8Forms:

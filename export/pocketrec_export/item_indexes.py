@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketrec.encoder import TextEncoder
 from pocketrec.newcomers import settled
 from pocketrec_export.bundle_writer import Graph, Index
 from pocketrec_export.graphs.user import QUERY, UserTower
 from pocketrec_export.index_builder import IndexConfig, build_index
 from pocketrec_export.int8.gate import first_half
+from pocketrec_export.item_texts import item_texts, reader
 from pocketrec_export.model import Model
 
 Vectors = NDArray[np.float32]
@@ -59,8 +59,8 @@ class ItemIndexes:
 def _built(model: Model, encoder: Graph, config: IndexConfig, users: list[Vectors], work: Path) -> Index:
     vectors, only_text = model.vectors.copy(), _only_text(model)
     if len(only_text):
-        texts = [model.card.template.render(model.items[row]) for row in only_text]
-        vectors[only_text] = _reader(model, encoder).encode(texts, model.card.dim)
+        texts = item_texts(model, only_text.tolist())
+        vectors[only_text] = reader(model, encoder.path).encode(texts, model.card.dim)
         known = model.popularity > 0
         vectors[~known] = settled(vectors[~known], vectors, known, model.card.newcomer_length)
     path = work / f"index.{encoder.path.stem}.hnsw"
@@ -70,10 +70,6 @@ def _built(model: Model, encoder: Graph, config: IndexConfig, users: list[Vector
 def _only_text(model: Model) -> NDArray[np.intp]:
     """Rows of items that no behaviour moved."""
     return np.flatnonzero(~model.residual.any(axis=1))
-
-
-def _reader(model: Model, encoder: Graph) -> TextEncoder:
-    return TextEncoder.open(encoder.path, model.encoder_folder / "tokenizer.json", model.card.max_tokens)
 
 
 @torch.inference_mode()
@@ -99,7 +95,7 @@ def _user_vectors(model: Model, most: int = 500) -> Vectors:
 def _query_vectors(model: Model, encoder: Graph, most: int = 300) -> Vectors:
     """User vectors of queries alone, the first halves of some titles."""
     chosen = np.random.default_rng(0).permutation(len(model.items))[:most]
-    asked = _reader(model, encoder).encode([first_half(model.items[row].title) for row in chosen], model.card.dim)
+    asked = reader(model, encoder.path).encode([first_half(model.items[row].title) for row in chosen], model.card.dim)
     kinds = torch.full((len(asked), 1), QUERY)
     users: Vectors = model.user(torch.from_numpy(asked)[:, None], kinds, torch.ones(len(asked), 1)).numpy()
     return users

@@ -1,37 +1,29 @@
-"""What likeness is worth as a vote for an item that is added after export."""
-
-from pathlib import Path
+"""What a vote is worth for an item that is added after export."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pocketrec.encoder import TextEncoder
-from pocketrec.newcomer_votes import NewcomerVotes
-from pocketrec.newcomers import settled
+from pocketrec.likeness import TextLikeness
+from pocketrec.newcomer_votes import NewcomerVotes, stand_ins
+from pocketrec_export.item_texts import item_texts
 from pocketrec_export.model import Model
 
-_SAMPLE = 500
-"""Known items that stand in for those to come."""
 
-
-def newcomer_scales(model: Model, encoder: Path) -> tuple[float, float]:
+def newcomer_scales(model: Model, read: NDArray[np.float16]) -> tuple[float, float]:
     """Scales by which an item to come gets as many votes, on average, as the model gives to items that nobody took.
 
-    Some known items are placed by their texts among the others, and their voters' likeness is summed.
+    Some known items stand in for those to come: the votes of others for them are summed.
 
     Args:
         model: With its tables, and their levels for newcomers.
-        encoder: Its float32 graph.
+        read: What the encoder makes of its items' texts [items, dim].
 
     Returns:
         Of neighbours and of followers; 0 where there is nobody to vote.
     """
     known, card = model.popularity > 0, model.card
-    sample = np.random.default_rng(0).permutation(np.flatnonzero(known))[:_SAMPLE]
-    reader = TextEncoder.open(encoder, model.encoder_folder / "tokenizer.json", card.max_tokens)
-    read = reader.encode([card.template.render(model.items[row]) for row in sample], card.dim)
-    placed = settled(read, model.vectors, known, rows=sample)
-    likeness = NewcomerVotes.of(placed, model.vectors, known, sample).likeness
-    each = float(likeness.sum(axis=1).mean()) if likeness.size else 0.0
+    texts = TextLikeness(read, lambda: item_texts(model))
+    each = NewcomerVotes.among(texts, known, stand_ins(known)).mean
     tables = (model.neighbours, card.neighbour_level), (model.followers, card.follower_level)
     neighbours, followers = (level * table.mean_votes(known) / each if each else 0.0 for table, level in tables)
     return neighbours, followers

@@ -47,16 +47,6 @@ def text_vectors(
     return vectors[[place[text] for text in texts]]
 
 
-def centred(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vectors of what is left when the mean is taken off: float32, same shape.
-
-    Vectors of one domain's texts share a large common part, which says nothing of what two of them have in common.
-    """
-    left = vectors - vectors.mean(axis=0)
-    unit: NDArray[np.float32] = left / np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-12)
-    return unit
-
-
 def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     """The folder's tokenizer, cutting at `max_tokens`, padding a batch to its longest text.
 

@@ -14,6 +14,7 @@ from pocketrec.errors import BundleError
 from pocketrec.features import FEATURES, scaled_popularity
 from pocketrec.graphs import INPUTS, Graph
 from pocketrec.index import HnswGraph, VectorIndex
+from pocketrec.likeness import TextLikeness
 from pocketrec.manifest import Manifest, NeighbourFacts
 from pocketrec.neighbours import Neighbours
 
@@ -29,11 +30,14 @@ FILES = (
     "neighbours/weights.npy",
     "popularity.npy",
     "scorer.onnx",
+    "texts.npy",
     "tokenizer.json",
     "user.onnx",
     "vectors.npy",
 )
 """What every bundle holds beside its manifest; of a table in int8 there are `scales.npy` too."""
+_SINCE = {"texts.npy": 3}
+"""Formats in which a file came in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Bundle:
     """Weights from items to those that are taken next."""
     popularity: NDArray[np.float32]
     """Scaled popularity by row, and one 0 more at the end, for items that have no row."""
+    texts: TextLikeness | None
+    """What new texts are compared with; a bundle of a format before 3 hasn't read them."""
 
     @classmethod
     def open(cls, folder: Path, threads: int = 1) -> "Bundle":
@@ -86,6 +92,7 @@ class Bundle:
             neighbours=_neighbours(folder, "neighbours", manifest.items, manifest.neighbours),
             followers=_neighbours(folder, "followers", manifest.items, manifest.followers),
             popularity=np.append(scaled_popularity(counts), np.float32(0)),
+            texts=_texts(folder, manifest, catalogue) if "texts.npy" in manifest.files else None,
         )
 
     @property
@@ -113,7 +120,8 @@ def _check_words(manifest: Manifest, folder: Path) -> None:
         raise BundleError(f"{folder}: the text template doesn't match its digest; export the bundle again")
     tables = {"neighbours": manifest.neighbours, "followers": manifest.followers}
     scales = {f"{name}/scales.npy" for name, facts in tables.items() if facts.precision == "int8"}
-    missing = {*FILES, *scales} - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
+    files = {name for name in FILES if manifest.format >= _SINCE.get(name, 0)}
+    missing = (files | scales) - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
     if missing:
         raise BundleError(
             f"{folder}: the manifest says nothing of {', '.join(sorted(missing))}; export the bundle again"
@@ -131,6 +139,12 @@ def _array(folder: Path, name: str, dtypes: tuple[type[np.generic], ...], shape:
         wanted = " or ".join(np.dtype(dtype).name for dtype in dtypes)
         raise BundleError(f"{folder / name} is {array.dtype}{array.shape}; {wanted}{shape} expected")
     return np.asarray(array)  # a plain view: numpy's memmap class itself is slow to index
+
+
+def _texts(folder: Path, manifest: Manifest, catalogue: Catalogue) -> TextLikeness:
+    """What the encoder makes of the catalogue's texts, and on demand those themselves."""
+    read = _array(folder, "texts.npy", (np.float16,), (manifest.items, manifest.dim))
+    return TextLikeness(read, lambda: [manifest.encoder.template.render(item) for item in catalogue.all_items()])
 
 
 def _neighbours(folder: Path, name: str, items: int, facts: NeighbourFacts) -> Neighbours:

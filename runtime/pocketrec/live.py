@@ -97,7 +97,7 @@ class LiveCatalogue:
             return base.take(rows, axis=0)
         vectors = base[np.minimum(rows, len(base) - 1)]
         late = rows >= len(base)
-        vectors[late] = self.changes.vectors[rows[late] - len(base)]
+        vectors[late] = self.changes.vectors.placed[rows[late] - len(base)]
         return vectors
 
     def origin(self, rows: Rows) -> Rows:
@@ -142,23 +142,37 @@ def _origins(bundle: Bundle, changes: Changes, replaced: Rows) -> Rows:
 
     Those had nothing but the votes of their former text.
     """
-    moved = (changes.vectors != bundle.index.vectors[replaced]).any(axis=1)  # what reads as before keeps its vector
+    # What reads as before keeps its vector.
+    moved = (changes.vectors.placed != bundle.index.vectors[replaced]).any(axis=1)
     return np.where(moved & (bundle.popularity[replaced] == 0), np.int32(-1), replaced)
 
 
 def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCatalogue | None) -> NewcomerVotes:
-    """Voters for each item of the overlay, found only for those that are new or stand elsewhere than before."""
-    known = bundle.popularity[:-1] > 0
-    width = NewcomerVotes.of(changes.vectors[:0], bundle.index.vectors, known).voters.shape[1]
-    voters, likeness = np.zeros((len(origins), width), np.int32), np.zeros((len(origins), width), np.float32)
+    """Voters for each item of the overlay, found only for those that are new or say something else than before."""
+    render = bundle.manifest.encoder.template.render
     places = {} if before is None else {item.id: place for place, item in enumerate(before.changes.items)}
-    wanted = []
+    kept, wanted = list[tuple[int, int]](), list[int]()
     for place in np.flatnonzero(origins < 0).tolist():
-        old = places.get(changes.items[place].id)
-        if before is None or old is None or not np.array_equal(before.changes.vectors[old], changes.vectors[place]):
-            wanted.append(place)
+        item = changes.items[place]
+        old = places.get(item.id)
+        if before is not None and old is not None and render(before.changes.items[old]) == render(item):
+            kept.append((place, old))
         else:
-            voters[place], likeness[place] = before.newcomers.voters[old], before.newcomers.likeness[old]
-    found = NewcomerVotes.of(changes.vectors[wanted], bundle.index.vectors, known)
-    voters[wanted], likeness[wanted] = found.voters, found.likeness
-    return NewcomerVotes(voters, likeness)
+            wanted.append(place)
+    found = _found(bundle, changes, wanted)
+    voters = np.zeros((len(origins), found.voters.shape[1]), np.int32)
+    votes = np.zeros(voters.shape, np.float32)
+    voters[wanted], votes[wanted] = found.voters, found.votes
+    if before is not None and kept:
+        here, there = (list(rows) for rows in zip(*kept, strict=True))
+        voters[here], votes[here] = before.newcomers.voters[there], before.newcomers.votes[there]
+    return NewcomerVotes(voters, votes)
+
+
+def _found(bundle: Bundle, changes: Changes, places: Sequence[int]) -> NewcomerVotes:
+    """Voters for some items of the overlay."""
+    known = bundle.popularity[:-1] > 0
+    if bundle.texts is None:
+        return NewcomerVotes.by_place(changes.vectors.placed[places], bundle.index.vectors, known)
+    texts = [bundle.manifest.encoder.template.render(changes.items[place]) for place in places]
+    return NewcomerVotes.of(changes.vectors.read[places], texts, bundle.texts, known)

@@ -17,8 +17,9 @@ from pocketrec.neighbours import Precision
 from pocketrec.staging import write_whole
 from pocketrec.text import TextTemplate
 
-FORMAT = 2
-"""2: item-item weights in int8 too, rows of up to 65,536 items in 16 bits. 1: both as they were fitted."""
+FORMAT = 3
+"""3: what the encoder makes of each item's text, to compare new texts with.
+2: item-item weights in int8 too, rows of up to 65,536 items in 16 bits. 1: both as they were fitted."""
 NAME = "manifest.json"
 _NO_DIGEST = "0" * 64
 
@@ -78,7 +79,7 @@ class NeighbourFacts(Config, frozen=True, kw_only=True):
     decay: Annotated[float, msgspec.Meta(gt=0, le=1)]
     """Weight of a history's item falls by this factor with each newer item."""
     newcomer_scale: Annotated[float, msgspec.Meta(ge=0)]
-    """What a likeness of 1 is worth as a vote for an item added at run time."""
+    """What a vote of 1 for an item added at run time is worth (`pocketrec.newcomer_votes`)."""
     precision: Precision = "fp32"
     reason: str = ""
     """What the gate found: why int8 ships, or why it doesn't; nothing in a bundle of format 1."""

@@ -32,7 +32,7 @@ def settled(
     vectors: Floats,
     known: NDArray[np.bool_],
     length: float = 1.0,
-    rows: NDArray[np.int64] | None = None,
+    rows: NDArray[np.integer] | None = None,
 ) -> Floats:
     """Vectors of newcomers, float32 [newcomers, dim].
 
@@ -61,7 +61,7 @@ def settled(
 
 
 def _settled(
-    read: Floats, vectors: Floats, known: NDArray[np.bool_], rows: NDArray[np.int64] | None, near: int
+    read: Floats, vectors: Floats, known: NDArray[np.bool_], rows: NDArray[np.integer] | None, near: int
 ) -> Floats:
     cosines = np.where(known, read @ vectors.T, -np.inf)
     if rows is not None:

@@ -15,24 +15,47 @@ from numpy.typing import NDArray
 from pocketrec.errors import OverlayError
 from pocketrec.items import Item, decode_item, encode_item
 
-FORMAT = 1
+FORMAT = 2
+"""2: what the encoder makes of an item's text stands beside where the item stands. 1: not yet."""
 NAME = "overlay.sqlite"
 _APPLICATION = int.from_bytes(b"Pkrc", "big")
 """Stands in the file's header: by it we know our own."""
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, item BLOB, vector BLOB)",
+    "CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, item BLOB, vector BLOB, read BLOB)",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
 
+_UPGRADE = (
+    "ALTER TABLE changes ADD COLUMN read BLOB",
+    "DELETE FROM meta WHERE key = 'reading'",  # so all texts are read again
+    f"PRAGMA user_version = {FORMAT}",
+)
 _WAIT = 10.0
 """Seconds for which another writer is waited for."""
 _STORED = "SELECT item FROM changes WHERE item IS NOT NULL ORDER BY id"
 
 Floats = NDArray[np.float32]
-Read = Callable[[Sequence[Item]], Floats]
-"""Gives the vectors of items, float32 [items, dim]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Of items."""
+
+    placed: Floats
+    """Where they stand among all others, float32 [items, dim]."""
+    read: Floats
+    """What the encoder makes of their texts, float32 [items, dim]; 0 of one that reads as it did at export."""
+
+    @classmethod
+    def none(cls, dim: int) -> "Vectors":
+        """Of no items."""
+        return cls(np.zeros((0, dim), np.float32), np.zeros((0, dim), np.float32))
+
+
+Read = Callable[[Sequence[Item]], Vectors]
+"""Gives the vectors of items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +63,7 @@ class Changes:
     """What the overlay holds at one moment; never altered, so a request sees one state throughout."""
 
     items: tuple[Item, ...]
-    vectors: Floats
-    """Float32 [items, dim]."""
+    vectors: Vectors
     removed: frozenset[str]
 
 
@@ -88,7 +110,7 @@ class Overlay:
             raise
         return overlay
 
-    def upsert(self, items: Sequence[Item], vectors: Floats) -> None:
+    def upsert(self, items: Sequence[Item], vectors: Vectors) -> None:
         """Add items or put them in the place of those with the same id; all of them or none.
 
         Raises:
@@ -104,7 +126,7 @@ class Overlay:
             OverlayError: Another bundle has taken the store over, or the file can't be changed.
         """
         with self._own_transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, NULL, NULL)", ((id,) for id in ids))
+            connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, NULL, NULL, NULL)", ((id,) for id in ids))
 
     def changes(self) -> Changes:
         """Everything stored, in the order of ids.
@@ -113,15 +135,12 @@ class Overlay:
             OverlayError: Another bundle has taken the store over, or the file can't be read.
         """
         with self._own_transaction("BEGIN"):
-            rows = self._run("SELECT id, item, vector FROM changes ORDER BY id")
-        kept = [(item, vector) for _, item, vector in rows if item is not None]
-        if any(vector is None or len(vector) != 4 * self._dim for _, vector in kept):
-            raise OverlayError(f"{self._where} is damaged: a vector isn't {self._dim} long")
-        vectors = [np.frombuffer(vector, np.float32) for _, vector in kept]
+            rows = self._run("SELECT id, item, vector, read FROM changes ORDER BY id")
+        kept = [line for _, *line in rows if line[0] is not None]
         return Changes(
-            items=tuple(self._item(item) for item, _ in kept),
-            vectors=np.stack(vectors) if vectors else np.zeros((0, self._dim), np.float32),
-            removed=frozenset(id for id, item, _ in rows if item is None),
+            items=tuple(self._item(item) for item, _, _ in kept),
+            vectors=Vectors(self._array([placed for _, placed, _ in kept]), self._array([read for *_, read in kept])),
+            removed=frozenset(id for id, item, *_ in rows if item is None),
         )
 
     def close(self) -> None:
@@ -143,9 +162,8 @@ class Overlay:
                     f"{self._where} has format {format}; this version of pocketrec reads up to {FORMAT}: "
                     "pip install --upgrade pocketrec"
                 )
-            if not tables:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
+            for statement in _SCHEMA if not tables else _UPGRADE if format < FORMAT else ():
+                connection.execute(statement)
         self._write_ahead()
         self._run("PRAGMA synchronous = FULL")
 
@@ -176,9 +194,12 @@ class Overlay:
         """The reading that stored vectors come from."""
         return next((reading for (reading,) in self._run("SELECT value FROM meta WHERE key = 'reading'")), None)
 
-    def _put(self, items: Sequence[Item], vectors: Floats) -> None:
-        rows = ((item.id, encode_item(item), vector.tobytes()) for item, vector in zip(items, vectors, strict=True))
-        self._connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", rows)
+    def _put(self, items: Sequence[Item], vectors: Vectors) -> None:
+        rows = (
+            (item.id, encode_item(item), placed.tobytes(), read.tobytes())
+            for item, placed, read in zip(items, vectors.placed, vectors.read, strict=True)
+        )
+        self._connection.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
     def _own_transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
@@ -215,6 +236,12 @@ class Overlay:
         if type(error) is sqlite3.DatabaseError:
             return OverlayError(f"{self._where} is not an overlay or is damaged: {error}")
         return OverlayError(f"{self._where} can't be used: {error}")  # closed, locked, read-only, or the disk is full
+
+    def _array(self, stored: Sequence[object]) -> Floats:
+        whole = [vector for vector in stored if isinstance(vector, bytes) and len(vector) == 4 * self._dim]
+        if len(whole) < len(stored):
+            raise OverlayError(f"{self._where} is damaged: a vector isn't {self._dim} long")
+        return np.frombuffer(b"".join(whole), np.float32).reshape(-1, self._dim)
 
     def _item(self, stored: bytes) -> Item:
         try:

@@ -19,7 +19,7 @@ from pocketrec.items import Item, Recommendation, encode_item
 from pocketrec.live import LiveCatalogue
 from pocketrec.manifest import Manifest
 from pocketrec.newcomers import settled
-from pocketrec.overlay import Overlay
+from pocketrec.overlay import Overlay, Vectors
 from pocketrec.reasons import reasons_for
 from pocketrec.retrieval import retrieve
 from pocketrec.rules import Condition, Mask, Rules
@@ -106,7 +106,7 @@ class Recommender:
         """
         opened = Bundle.open(Path(bundle), threads)
 
-        def read(items: Sequence[Item]) -> Floats:
+        def read(items: Sequence[Item]) -> Vectors:
             return _read_items(opened, items)
 
         folder = None if overlay is None else Path(overlay)
@@ -420,26 +420,26 @@ class Recommender:
         self._overlay.close()
 
 
-def _read_items(bundle: Bundle, items: Sequence[Item]) -> Floats:
+def _read_items(bundle: Bundle, items: Sequence[Item]) -> Vectors:
     """Vectors of items: one that reads as it did at export keeps its own.
 
     Another that somebody took moves with its text and keeps what behaviour taught of it; the rest are newcomers.
     """
     template, catalogue, known = bundle.manifest.encoder.template, bundle.catalogue, bundle.popularity[:-1] > 0
-    vectors = np.zeros((len(items), bundle.manifest.dim), np.float32)
+    vectors, texts = (np.zeros((len(items), bundle.manifest.dim), np.float32) for _ in range(2))
     for place, item in enumerate(items):
         text, row = template.render(item), catalogue.rows.get(item.id)
         before = None if row is None else template.render(catalogue.item(row))
         if row is not None and before == text:
             vectors[place] = bundle.index.vectors[row]
             continue
-        read = bundle.encoder.encode_one(text)
+        read = texts[place] = bundle.encoder.encode_one(text)
         if row is not None and before is not None and known[row]:
             moved = bundle.index.vectors[row] + read - bundle.encoder.encode_one(before)
             vectors[place] = moved / max(float(np.linalg.norm(moved)), 1e-12)
         else:
             vectors[place] = settled(read[None], bundle.index.vectors, known, bundle.manifest.newcomer_length)[0]
-    return vectors
+    return Vectors(vectors, texts)
 
 
 def _late_candidates(live: LiveCatalogue, rows: Rows, user: Floats, late: Floats, count: int) -> Rows:

@@ -1,18 +1,25 @@
 """Turn a bundle of an older format into one of this version's, without the model that it came from.
 
-From format 1 to 2: rows of neighbours and followers in 16 bits, up to 65,536 items, which changes no answer; and their
-weights in int8, which ships as at export: where the bundle's own proof says that rankings stay inside its bound.
+From format 1: rows of neighbours and followers in 16 bits, up to 65,536 items, which changes no answer; and their
+weights in int8, which ships as at export: where the bundle's own proof says that rankings stay inside its bound. From
+formats 1 and 2: its encoder reads the items' texts, by which those that are added at run time get their votes.
 """
 
+import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 from msgspec.structs import replace
 
 from pocketrec.bundle import Bundle
 from pocketrec.errors import BundleError
+from pocketrec.likeness import TextLikeness
 from pocketrec.manifest import FORMAT, Manifest, NeighbourFacts, contents, describe_files
 from pocketrec.neighbours import Neighbours
+from pocketrec.newcomer_votes import NewcomerVotes, stand_ins
+from pocketrec.newcomers import settled
+from pocketrec.progress import progress
 from pocketrec.proof import FILE, Answers, Proof, Verdict, compare
 from pocketrec.staging import check_replaceable, staged_folder
 
@@ -43,6 +50,9 @@ def upgrade(folder: Path, out: Path) -> Manifest:
         for name in manifest.files:
             (aside / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(folder / name, aside / name)
+        bundle = _with_texts(bundle, aside)
+        if manifest.format > 1:
+            return _written(aside, bundle, bundle.tables, manifest.neighbours.reason)
         if FILE not in manifest.files:
             return _written(aside, bundle, bundle.tables, "float32: no proof came along to judge int8 by")
         proof = Proof.load(folder / FILE)
@@ -59,6 +69,28 @@ def upgrade(folder: Path, out: Path) -> Manifest:
         else:
             reason = f"float32: even so the bundle doesn't rank here as at export: {before.words}; {bound}"
         return _written(aside, bundle, bundle.tables, reason)
+
+
+def _with_texts(bundle: Bundle, aside: Path) -> Bundle:
+    """With the items' texts read, and votes for newcomers at the level that they had by where those stood."""
+    items, facts = bundle.catalogue.all_items(), bundle.manifest
+    known, vectors = bundle.popularity[:-1] > 0, bundle.index.vectors
+    texts = [facts.encoder.template.render(item) for item in items]
+    read = np.zeros(vectors.shape, np.float16)
+    with progress("Reading items", total=len(texts)) as shown:
+        for row, text in enumerate(texts):
+            read[row] = bundle.encoder.encode_one(text)
+            shown.advance()
+    np.save(aside / "texts.npy", read)
+    likeness, rows = TextLikeness(read, lambda: texts), stand_ins(known)
+    placed = settled(read[rows].astype(np.float32), vectors, known, rows=rows)
+    before, after = NewcomerVotes.by_place(placed, vectors, known, rows), NewcomerVotes.among(likeness, known, rows)
+    level = before.mean / after.mean if after.mean else 0.0
+    neighbours, followers = (
+        replace(table, newcomer_scale=level * table.newcomer_scale) for table in (facts.neighbours, facts.followers)
+    )
+    told = replace(facts, neighbours=neighbours, followers=followers)
+    return dataclasses.replace(bundle, manifest=told, texts=likeness)
 
 
 def _judged(folder: Path, bundle: Bundle, proof: Proof) -> Verdict:

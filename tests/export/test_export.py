@@ -10,6 +10,7 @@ import torch
 from onnx import numpy_helper
 
 from pocketrec import Item, Recommender
+from pocketrec.bundle import Bundle
 from pocketrec.config import load_config
 from pocketrec.errors import DataError, ModelError
 from pocketrec.graphs import open_session
@@ -168,6 +169,17 @@ def test_a_new_item_stands_among_the_items_that_the_shipped_encoder_finds_alike(
     vector = settled(recommender.encode(["blue rug. living"]), vectors, known, length)[0]
     best = recommender.similar("new", k=1)[0]
     assert best.score == pytest.approx(float((vectors @ vector).max()), abs=1e-5)
+
+
+def test_the_shipped_encoder_has_read_the_items_so_a_twin_is_known_as_such(toy_bundle):
+    bundle = Bundle.open(toy_bundle)
+    items = bundle.catalogue.all_items()
+    texts = [bundle.manifest.encoder.template.render(item) for item in items]
+    read = bundle.encoder.encode(texts, bundle.manifest.dim)
+    assert bundle.texts.read == pytest.approx(read, abs=1e-3)
+    alike = bundle.texts.to(read, texts)
+    assert np.diagonal(alike) == pytest.approx(1, abs=1e-3)
+    assert (alike <= 1.001).all()
 
 
 def test_the_manifest_says_what_form_each_graph_has(toy_bundle):

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from fakes import CANDIDATES, DECAY, DIM, NEWCOMER_SCALE, make_bundle, newcomer, random_vectors, shop_items
+from fakes import CANDIDATES, DECAY, DIM, make_bundle, newcomer, newcomer_votes, random_vectors, shop_items
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pocketrec import Item, OverlayError, Recommender
-from pocketrec.overlay import FORMAT, NAME, Overlay
+from pocketrec.overlay import FORMAT, NAME, Overlay, Vectors
 from pocketrec.recommender import _late_candidates
 
 SHOP = {item.id: item for item in shop_items()}
@@ -111,11 +111,11 @@ def test_an_item_that_nobody_took_and_that_says_something_else_now_is_new(bundle
     live = recommender._live
     row = np.array([live.row("i15")], np.int32)
     assert live.origin(row).tolist() == [15]
-    assert not live.newcomers.likeness.any()
+    assert not live.newcomers.votes.any()
     recommender.upsert([replace(last, title="red cup")])
     live = recommender._live
     assert live.origin(row).tolist() == [-1]
-    assert live.newcomers.likeness.any()
+    assert live.newcomers.votes.any()
     assert [one.id for one in recommender.recommend(k=99)].count("i15") == 1
 
 
@@ -126,8 +126,7 @@ def test_a_new_item_is_voted_for_by_what_is_most_like_it_and_is_the_least_popula
     kinds = {reason.kind for reason in by_id(recommender.recommend(["i3"], k=99, explain=True))["new"].reasons}
     assert kinds == {"similar"}
     placed = newcomer("red cup", bundle)
-    cosine = float(vector_of(recommender, "i3") @ placed / np.linalg.norm(placed))
-    similarity, vote = float(vector_of(recommender, "i3") @ placed), NEWCOMER_SCALE * max(cosine, 0) ** 6
+    similarity, vote = float(vector_of(recommender, "i3") @ placed), newcomer_votes("red cup")[3]
     assert recommender.score(["i3"], ["new"])[0] == pytest.approx(similarity + vote**0.5, abs=1e-5)
 
 
@@ -137,8 +136,7 @@ def test_votes_of_a_history_for_new_items_fall_with_age(bundle):
     live, history = recommender._live, [3, 9, 4]
     late = live.late_votes(np.array([*history, -1], np.int32))  # the newest is an item of the overlay itself
     for place in range(3):
-        unit = live.changes.vectors[place] / np.linalg.norm(live.changes.vectors[place])
-        cast = [NEWCOMER_SCALE * max(float(live.bundle.index.vectors[row] @ unit), 0) ** 6 for row in history]
+        cast = newcomer_votes(live.changes.items[place].title)[history]
         whole = sum(vote * DECAY ** (3 - at) for at, vote in enumerate(cast))
         assert late[:, place] == pytest.approx([whole, 0, whole, 0], abs=1e-6)
         newest = live.late_votes(np.array(history, np.int32))[:, place]
@@ -154,7 +152,7 @@ def test_voters_are_the_same_however_items_came(bundle):
         one_by_one.upsert([item])
     first, second = at_once._live.newcomers, one_by_one._live.newcomers
     assert np.array_equal(first.voters, second.voters)
-    assert first.likeness == pytest.approx(second.likeness, abs=1e-6)
+    assert first.votes == pytest.approx(second.votes, abs=1e-6)
 
 
 def test_of_many_new_items_the_best_voted_is_found_though_the_tower_would_not_take_it(tmp_path):
@@ -218,8 +216,29 @@ def test_changes_to_behaviour_in_a_new_bundle_are_read_again(bundle, tmp_path):
     assert np.array_equal(vector_of(again, "i3"), vectors[3])
 
 
-def no_items(items):
-    return np.zeros((len(items), DIM), np.float32)
+def all_of(value):
+    """Reads everything as the same vector."""
+    return lambda items: Vectors(*(np.full((len(items), DIM), value, np.float32) for _ in range(2)))
+
+
+def test_a_store_of_format_1_is_read_anew_and_goes_on(bundle, stored):
+    """There was no column for what the encoder makes of a text."""
+    before = Recommender.load(bundle, overlay=stored.parent)
+    expected = before._live.newcomers.votes
+    before.close()
+    connection = sqlite3.connect(stored)
+    connection.execute("ALTER TABLE changes DROP COLUMN read")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    again = Recommender.load(bundle, overlay=stored.parent)
+    assert again.item("i1") is None
+    assert again.item("new").title == "red cup"
+    assert np.array_equal(again._live.newcomers.votes, expected)
+    assert expected.any()
+    again.upsert([Item(id="newer", title="blue rug")])
+    again.close()
+    assert Recommender.load(bundle, overlay=stored.parent).item("newer") is not None
 
 
 @pytest.fixture
@@ -267,6 +286,8 @@ def test_a_damaged_file_is_refused_and_left_alone(bundle, stored, content):
     [
         "UPDATE changes SET vector = x'00' WHERE id = 'new'",
         "UPDATE changes SET vector = NULL WHERE id = 'new'",
+        "UPDATE changes SET read = NULL WHERE id = 'new'",
+        "UPDATE changes SET read = 5 WHERE id = 'new'",
         "UPDATE changes SET item = x'7b' WHERE id = 'new'",
         "UPDATE changes SET item = 5 WHERE id = 'new'",
         "UPDATE changes SET item = CAST(replace(item, 'red', x'ff') AS BLOB) WHERE id = 'new'",
@@ -298,52 +319,49 @@ def test_a_set_up_that_was_cut_short_is_finished(bundle, tmp_path):
 
 
 def test_commits_are_synced_to_the_disk(tmp_path):
-    overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
+    overlay = Overlay.open(tmp_path, "reading", DIM, all_of(0))
     assert overlay._run("PRAGMA journal_mode") == [("wal",)]
     assert overlay._run("PRAGMA synchronous") == [(2,)]
     overlay.close()
 
 
 def test_a_change_after_closing_is_told(tmp_path):
-    overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
+    overlay = Overlay.open(tmp_path, "reading", DIM, all_of(0))
     overlay.close()
     with pytest.raises(OverlayError, match="can't be used"):
         overlay.remove(["i1"])
 
 
 def test_a_store_that_another_bundle_took_over_is_never_written_in_the_old_ones_space(tmp_path):
-    def read_as(value):
-        return lambda items: np.full((len(items), DIM), value, np.float32)
-
-    first = Overlay.open(tmp_path, "first", DIM, read_as(1))
+    first = Overlay.open(tmp_path, "first", DIM, all_of(1))
     item = Item(id="new", title="red cup")
-    first.upsert([item], read_as(1)([item]))
-    second = Overlay.open(tmp_path, "second", DIM, read_as(2))
-    assert (second.changes().vectors == 2).all()
-    for use in (lambda: first.upsert([item], read_as(1)([item])), lambda: first.remove(["new"]), first.changes):
+    first.upsert([item], all_of(1)([item]))
+    second = Overlay.open(tmp_path, "second", DIM, all_of(2))
+    assert (second.changes().vectors.placed == 2).all()
+    for use in (lambda: first.upsert([item], all_of(1)([item])), lambda: first.remove(["new"]), first.changes):
         with pytest.raises(OverlayError, match="taken over by another bundle"):
             use()
-    assert (second.changes().vectors == 2).all()
+    assert (second.changes().vectors.placed == 2).all()
     assert second.changes().items == (item,)
     first.close()
     second.close()
 
 
 def test_what_is_written_while_items_are_read_again_is_read_too(tmp_path):
-    first = Overlay.open(tmp_path, "first", DIM, no_items)
+    first = Overlay.open(tmp_path, "first", DIM, all_of(0))
     items = [Item(id=id, title="red cup") for id in ("a", "b")]
-    first.upsert(items[:1], np.ones((1, DIM), np.float32))
+    first.upsert(items[:1], all_of(1)(items[:1]))
     rounds = []
 
     def read(stored):
         rounds.append([item.id for item in stored])
         if len(rounds) == 1:
-            first.upsert(items[1:], np.ones((1, DIM), np.float32))
-        return np.full((len(stored), DIM), 2, np.float32)
+            first.upsert(items[1:], all_of(1)(items[1:]))
+        return all_of(2)(stored)
 
     second = Overlay.open(tmp_path, "second", DIM, read)
     assert rounds == [["a"], ["a", "b"]]
-    assert (second.changes().vectors == 2).all()
+    assert (second.changes().vectors.placed == 2).all()
     first.close()
     second.close()
 
@@ -351,16 +369,16 @@ def test_what_is_written_while_items_are_read_again_is_read_too(tmp_path):
 def test_many_may_open_a_new_store_at_once(tmp_path):
     for place in range(20):
         with ThreadPoolExecutor(4) as pool:
-            opened = list(pool.map(lambda _: Overlay.open(tmp_path / str(place), "reading", DIM, no_items), range(4)))  # noqa: B023
+            opened = list(pool.map(lambda _: Overlay.open(tmp_path / str(place), "reading", DIM, all_of(0)), range(4)))  # noqa: B023
         for overlay in opened:
             overlay.close()
 
 
 def test_a_full_disk_is_told_as_such_and_loses_nothing(tmp_path):
-    overlay = Overlay.open(tmp_path, "reading", DIM, no_items)
+    overlay = Overlay.open(tmp_path, "reading", DIM, all_of(0))
     overlay._run("PRAGMA max_page_count = 20")
     with pytest.raises(OverlayError, match="full"):
-        overlay.upsert([Item(id="big", title="x", text="y" * 1_000_000)], np.ones((1, DIM), np.float32))
+        overlay.upsert([Item(id="big", title="x", text="y" * 1_000_000)], all_of(1)([None]))
     assert overlay.changes().items == ()
     overlay.remove(["i1"])
     assert overlay.changes().removed == {"i1"}

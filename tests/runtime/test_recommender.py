@@ -5,14 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import DECAY, HISTORY, NEWCOMER_SCALE, make_bundle, newcomer, shop_items, text_vector
+from fakes import DECAY, HISTORY, make_bundle, newcomer, newcomer_votes, shop_items, text_vector
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketrec import Item, Recommender
 from pocketrec.bundle import Bundle
 from pocketrec.features import FEATURES
-from pocketrec.overlay import Overlay
+from pocketrec.overlay import Overlay, Vectors
 
 IDS = [item.id for item in shop_items()]
 TITLES = [item.title for item in shop_items()]
@@ -69,7 +69,7 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
             return inputs["features"][..., 0]
 
     bundle = replace(Bundle.open(make_bundle(tmp_path / "bundle")), scorer=Watched())
-    overlay = Overlay.open(None, "", 8, lambda items: np.zeros((0, 8), np.float32))
+    overlay = Overlay.open(None, "", 8, lambda items: Vectors.none(8))
     recommender = Recommender(bundle, overlay)
     recommender.upsert([Item(id="new", title="blue rug"), Item(id="i7", title="grey cup")])
     history, candidates = ["i9", "new", "i1", "i6"], ["i7", "i2", "new", "i15", "i0"]
@@ -83,12 +83,8 @@ def test_the_scorer_is_fed_what_the_features_are_named_for(tmp_path):
     user = unit(past.sum(axis=0) + 2 * text_vector("red"))
     table = dict(zip(FEATURES, fed["features"][0].T, strict=True))
 
-    def by_likeness(id):
-        """What one of the history says of the new item, in either table."""
-        cosine = float(text_vector(recommender.item(id).title) @ unit(place("new")))
-        return NEWCOMER_SCALE * max(cosine, 0) ** 6
-
-    said = np.sqrt([by_likeness("i9") * DECAY**3 + by_likeness("i1") * DECAY + by_likeness("i6"), by_likeness("i6")])
+    by_likeness = newcomer_votes("blue rug")  # in either table
+    said = np.sqrt([by_likeness[9] * DECAY**3 + by_likeness[1] * DECAY + by_likeness[6], by_likeness[6]])
     expected = {
         "tower": [vector @ user for vector in vectors],
         "neighbours": [1, np.sqrt(0.5), said[0], 0, 0],  # of i6 for i7, of i1 for i2
@@ -130,7 +126,7 @@ def test_the_scorer_is_told_that_items_may_come_again(tmp_path):
             return inputs["features"][..., 0]
 
     bundle = replace(Bundle.open(make_bundle(tmp_path / "bundle")), scorer=Watched())
-    recommender = Recommender(bundle, Overlay.open(None, "", 8, lambda items: np.zeros((0, 8), np.float32)))
+    recommender = Recommender(bundle, Overlay.open(None, "", 8, lambda items: Vectors.none(8)))
     for allow_seen in (False, True):
         recommender.recommend(["i1"], allow_seen=allow_seen)
         recommender.rank(["i1"], allow_seen=allow_seen)

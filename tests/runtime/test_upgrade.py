@@ -19,6 +19,7 @@ from pocketrec.neighbours import Neighbours
 from pocketrec.proof import Answers
 from pocketrec.upgrade import upgrade
 
+SECOND = Path(__file__).parents[1] / "golden" / "format-2" / "bundle"
 OLD = Path(__file__).parents[1] / "golden" / "format-1" / "bundle"
 NEW = Path(__file__).parents[1] / "golden" / f"format-{FORMAT}" / "bundle"
 REQUESTS = [line["request"] for line in json.loads((OLD.parent / "answers.json").read_text())]
@@ -43,6 +44,37 @@ def test_it_answers_as_before_and_is_smaller(tmp_path):
         assert len(set(ids(old, **request)) & set(ids(new, **request))) >= 4
         best, same = (recommender.recommend(**request, k=5) for recommender in (old, new))
         assert [one.score for one in same] == pytest.approx([one.score for one in best], abs=2e-2)
+    assert main(["verify", str(tmp_path / "new")]) == 0
+
+
+@pytest.mark.parametrize("folder", [OLD, SECOND], ids=["format-1", "format-2"])
+def test_before_format_3_newcomers_are_compared_by_where_they_stand_and_then_by_their_texts(tmp_path, folder):
+    """Afterwards an item like another has its votes in the first place; as many in all as before."""
+    twin = Item(id="twin", title=Bundle.open(folder).catalogue.item(3).title)
+    totals = []
+    for bundle in (folder, tmp_path / "new"):
+        if bundle != folder:
+            upgrade(folder, bundle)
+        recommender = Recommender.load(bundle)
+        assert (recommender._live.bundle.texts is None) == (bundle == folder)
+        recommender.upsert([twin])
+        live = recommender._live
+        each = [live.late_votes(np.array([row], np.int32))[0, 0] for row in range(len(live.bundle.catalogue))]
+        totals.append(sum(each))
+    titles = [item.title for item in live.bundle.catalogue.all_items()]
+    assert titles[int(np.argmax(each))] == twin.title
+    assert 0.3 < totals[1] / totals[0] < 3
+
+
+def test_from_format_2_only_texts_are_new(tmp_path):
+    before, after = Manifest.read(SECOND), upgrade(SECOND, tmp_path / "new")
+    assert set(after.files) - set(before.files) == {"texts.npy"}
+    assert after.quality == before.quality
+    assert after.neighbours.reason == before.neighbours.reason
+    same = [name for name, facts in before.files.items() if after.files[name].sha256 == facts.sha256]
+    assert sorted(same) == sorted(before.files)
+    for request in REQUESTS:
+        assert ids(Recommender.load(tmp_path / "new"), **request) == ids(Recommender.load(SECOND), **request)
     assert main(["verify", str(tmp_path / "new")]) == 0
 
 

@@ -5,9 +5,9 @@ import pytest
 from fakes import random_vectors
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from pocketrec.likeness import TextLikeness
 from pocketrec_training.neighbours.followers import FollowerConfig, fit_followers
 from pocketrec_training.neighbours.text_ease import NeighbourConfig, fit_neighbours
-from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import votes_by_text, with_votes_by_text
 
 ITEMS = 40
@@ -60,7 +60,7 @@ def test_no_row_grows_longer(vectors):
 
 
 def test_votes_are_cubes_of_likeness_over_the_root_of_their_sum(vectors):
-    alike = TextLikeness.of(vectors, TEXTS).to(NEW)
+    alike = TextLikeness(vectors, lambda: TEXTS).among(np.flatnonzero(NEW)).T
     votes = votes_by_text(alike, NEW, level=2.0)
     expected = alike.astype(np.float64) ** 3
     expected[np.arange(36, 40), np.arange(4)] = 0
@@ -71,7 +71,7 @@ def test_votes_are_cubes_of_likeness_over_the_root_of_their_sum(vectors):
 
 def test_half_of_the_likeness_is_the_encoders_and_half_that_of_words(vectors):
     texts = [*TEXTS[:36], "thing0 thing0", "thing1 big", "nothing", ""]
-    alike = TextLikeness.of(vectors, texts).to(NEW)
+    alike = TextLikeness(vectors, lambda: texts).among(np.flatnonzero(NEW)).T
     centred = vectors - vectors.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     by_words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(texts)
@@ -85,7 +85,7 @@ def test_a_rare_word_finds_whom_the_encoder_misses():
     vectors = random_vectors(ITEMS, 0, dim=16)
     vectors[36:] = vectors[:36].mean(axis=0)
     texts = [*TEXTS[:36], "thing3 new", "thing7 new", "other", "another"]
-    votes = votes_by_text(TextLikeness.of(vectors, texts).to(NEW), NEW, 1.0)[:36]
+    votes = votes_by_text(TextLikeness(vectors, lambda: texts).among(np.flatnonzero(NEW)).T, NEW, 1.0)[:36]
     assert votes[:, 0].argmax() == 3
     assert votes[:, 1].argmax() == 7
 
@@ -94,16 +94,17 @@ def test_votes_for_others_stay_as_they_are(vectors):
     weights = fitted("neighbours", vectors, 1000)
     new = np.zeros(ITEMS, np.bool_)
     new[[5, 20]] = True
-    before, after = dense(weights), dense(with_votes_by_text(weights, TextLikeness.of(vectors, TEXTS), new, level=0.7))
+    texts = TextLikeness(vectors, lambda: TEXTS)
+    before, after = dense(weights), dense(with_votes_by_text(weights, texts, new, level=0.7))
     assert np.allclose(before[:, ~new], after[:, ~new])
     assert not np.allclose(before[:, new], after[:, new])
     assert after[:, new].sum() / 2 == pytest.approx(0.7 * weights.mean_votes(~new), rel=1e-4)
 
 
 def test_newcomers_of_a_large_catalogue_get_the_same_however_many_are_taken_at_a_time(vectors, monkeypatch):
-    weights, texts = fitted("neighbours", vectors, 1), TextLikeness.of(vectors, TEXTS)
+    weights, texts = fitted("neighbours", vectors, 1), TextLikeness(vectors, lambda: TEXTS)
     whole = dense(with_votes_by_text(weights, texts, NEW, level=0.7))
-    expected = votes_by_text(texts.to(NEW), NEW, 0.7 * weights.mean_votes(~NEW))
+    expected = votes_by_text(texts.among(np.flatnonzero(NEW)).T, NEW, 0.7 * weights.mean_votes(~NEW))
     assert np.allclose(whole[:, NEW], expected, atol=1e-6)
     monkeypatch.setattr("pocketrec_training.newcomers.votes._BLOCK", 3)
     assert np.allclose(dense(with_votes_by_text(weights, texts, NEW, level=0.7)), whole, atol=1e-6)

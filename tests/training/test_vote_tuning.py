@@ -7,9 +7,10 @@ import torch
 from toys import COLOURS, THINGS
 
 from pocketrec.items import Item
+from pocketrec.likeness import centred
 from pocketrec.text import TextTemplate
 from pocketrec_export.graphs.encoder import TextModel
-from pocketrec_export.text_vectors import centred, encode_texts
+from pocketrec_export.text_vectors import encode_texts
 from pocketrec_training.encoder.reading import EncoderConfig, Reading
 from pocketrec_training.encoder.vote_tuning import _Lessons, tune_by_votes
 from pocketrec_training.losses.votes import vote_loss

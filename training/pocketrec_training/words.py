@@ -1,9 +1,5 @@
-"""Bags of words, and TF-IDF (Salton and Buckley 1988).
+"""Bags of words as sparse matrices, and TF-IDF as `pocketrec.words` weighs it."""
 
-weight(word, text) = (1 + ln(times in the text)) * (ln((1 + texts) / (1 + texts with it)) + 1)
-"""
-
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-_WORD = re.compile(r"\w+")
+from pocketrec import words
+from pocketrec.words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class Vocabulary:
         """All words of some texts."""
         columns: dict[str, int] = {}
         for text in texts:
-            for word in _WORD.findall(text.casefold()):
+            for word in words_of(text):
                 columns.setdefault(word, len(columns))
         return cls(columns)
 
@@ -41,8 +38,8 @@ class Vocabulary:
         found: list[int] = []
         ends = [0]
         for text in texts:
-            words = _WORD.findall(text.casefold())
-            found += [self.columns[word] for word in words if word in self.columns]
+            said = words_of(text)
+            found += [self.columns[word] for word in said if word in self.columns]
             ends.append(len(found))
         ones = np.ones(len(found), dtype=np.float32)
         shape = (len(texts), len(self.columns))
@@ -57,9 +54,7 @@ def rarity(counts: sparse.csr_array) -> NDArray[np.float64]:
     Args:
         counts: How often each text has each word, [texts, words].
     """
-    having: NDArray[np.int64] = np.bincount(counts.indices, minlength=counts.shape[1])
-    weight: NDArray[np.float64] = np.log((1 + counts.shape[0]) / (1 + having)) + 1
-    return weight
+    return words.rarity(np.bincount(counts.indices, minlength=counts.shape[1]), counts.shape[0])
 
 
 def word_vectors(counts: sparse.csr_array, rarity: NDArray[np.float64]) -> sparse.csr_array:
@@ -77,7 +72,7 @@ def word_vectors(counts: sparse.csr_array, rarity: NDArray[np.float64]) -> spars
                [0.   , 0.   ]], dtype=float32)
     """
     vectors = counts.copy()
-    vectors.data = ((1 + np.log(counts.data)) * rarity[counts.indices]).astype(np.float32)
+    vectors.data = words.weight(counts.data, rarity[counts.indices]).astype(np.float32)
     length = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
     vectors.data /= np.repeat(length, np.diff(counts.indptr))
     return vectors

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
@@ -22,6 +24,7 @@ from pocketrec_export.int8.forms import Int8Forms, Storage
 from pocketrec_export.int8.gate import GateConfig
 from pocketrec_export.int8.sensitivity import Sensitivity, fewest_spared, scan
 from pocketrec_export.item_indexes import ItemIndexes
+from pocketrec_export.item_texts import read_items
 from pocketrec_export.model import Model
 
 ITEM_WEIGHTS = "item weights"
@@ -38,8 +41,15 @@ class Variants:
     int8: Mapping[str, Int8Forms]
     """Graphs by role."""
     indexes: ItemIndexes
+    read: NDArray[np.float16]
+    """What the float32 encoder makes of the items' texts [items, dim]."""
     newcomer_scales: tuple[float, float]
     """Of votes for items added later, by neighbours and by followers."""
+
+    def reading(self, encoder: Graph) -> "Variants":
+        """The same, with what another form of the encoder makes of the items' texts."""
+        same = encoder.path == self.full.graphs["encoder"].path
+        return self if same else replace(self, read=read_items(self.model, encoder.path))
 
     def write(
         self,
@@ -50,7 +60,7 @@ class Variants:
         proof: Proof | None = None,
     ) -> Manifest:
         """Fill an empty folder with the bundle of one mixture."""
-        return write_bundle(folder, self.model, form, quality, provenance, self.newcomer_scales, proof)
+        return write_bundle(folder, self.model, form, quality, provenance, self.read, self.newcomer_scales, proof)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pocketrec.likeness import centred
 from pocketrec.progress import progress
 from pocketrec.rankings import ndcg
-from pocketrec_export.text_vectors import centred
 from pocketrec_training.encoder.gradient_cache import GradientCache
 from pocketrec_training.encoder.reading import Reading
 from pocketrec_training.losses.negatives import in_batch_share

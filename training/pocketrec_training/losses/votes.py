@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pocketrec_training.newcomers.votes import POWER
+from pocketrec.newcomer_votes import POWER
 
 _SHARPNESS = 5.0
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix, csr_matrix, diags_array
 
 from pocketrec.config import Config
+from pocketrec.likeness import TextLikeness
 from pocketrec.neighbours import Neighbours
 from pocketrec_training.neighbours.text_ease import word_matrix
 from pocketrec_training.neighbours.truncation import strongest
-from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 Rows = NDArray[np.int32]
@@ -73,7 +73,7 @@ def fit_followers(
     """
     items = len(texts)
     new = np.bincount(np.concatenate([*histories, np.zeros(0, np.int32)]), minlength=items) == 0
-    words, alike = config.text_weight * word_matrix(texts), TextLikeness.of(vectors, texts)
+    words, alike = config.text_weight * word_matrix(texts), TextLikeness(vectors, lambda: texts)
     places = _places(histories, items, past, config)
     if items <= config.max_items:
         weights = _regression(places, (words.T @ words).tocsr(), config.regularisation)

@@ -20,10 +20,10 @@ from scipy.sparse import csr_matrix, diags_array, vstack
 from torch import Tensor
 
 from pocketrec.config import Config
+from pocketrec.likeness import TextLikeness
 from pocketrec.neighbours import Neighbours
 from pocketrec_training.neighbours.slim import slim
 from pocketrec_training.neighbours.truncation import strongest
-from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import truncated_with_newcomers, with_votes_by_text
 
 _WORD = re.compile(r"\w+")
@@ -85,13 +85,13 @@ def fit_neighbours(
     """
     taken = _taken(histories, len(texts), config.length_exponent)
     stacked, new = vstack([taken, config.text_weight * word_matrix(texts)]), taken.sum(axis=0) == 0
-    alike = TextLikeness.of(vectors, texts)
+    alike = TextLikeness(vectors, lambda: texts)
     if len(texts) > config.max_items:
         return with_votes_by_text(_cosine_neighbours(stacked.tocsc(), config), alike, new, config.newcomer_level)
     counts = gram(stacked)
     if config.vector_weight:
         # Every dimension of the vectors is one more user, who "took" each item by so much.
-        counts += config.vector_weight**2 * torch.from_numpy(alike.read @ alike.read.T)
+        counts += config.vector_weight**2 * torch.from_numpy(alike.centred @ alike.centred.T)
     if config.kind == "slim":
         weights = slim(counts, config.l1, config.regularisation)
     else:

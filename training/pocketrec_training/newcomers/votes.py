@@ -1,7 +1,7 @@
 """Votes for newcomers: by items that say nearly the same.
 
 An item that nobody took has no place in what people took together. So those vote for it whose texts are most like its
-own (`likeness.py`), by the cube of the likeness: one twin counts for more than a hundred distant cousins
+own (`pocketrec.likeness`), by the cube of the likeness: one twin counts for more than a hundred distant cousins
 (docs/decisions/0018, 0036).
 """
 
@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_matrix, hstack
 
+from pocketrec.likeness import TextLikeness
 from pocketrec.neighbours import Neighbours
+from pocketrec.newcomer_votes import POWER, VOTERS
 from pocketrec_training.neighbours.truncation import truncated
-from pocketrec_training.newcomers.likeness import TextLikeness
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_VOTERS = 64
-"""Items that vote for a newcomer."""
-POWER = 3
-"""Of likeness: one twin counts for more than a hundred distant cousins."""
 _BLOCK = 1024
 """Newcomers of a large catalogue that are compared with all items at a time."""
 
@@ -43,8 +40,8 @@ def _cast(alike: Floats, newcomers: NDArray[np.intp]) -> Floats:
     """Before they are scaled: float32 [items, newcomers]."""
     votes: Floats = np.maximum(alike, 0) ** POWER
     votes[newcomers, np.arange(votes.shape[1])] = 0
-    if len(votes) > _VOTERS:
-        votes[votes < np.partition(votes, -_VOTERS, axis=0)[-_VOTERS]] = 0
+    if len(votes) > VOTERS:
+        votes[votes < np.partition(votes, -VOTERS, axis=0)[-VOTERS]] = 0
     votes /= np.sqrt(np.maximum(votes.sum(axis=0), 1e-12))
     return votes
 
@@ -71,7 +68,7 @@ def truncated_with_newcomers(
     kept = truncated(weights, per_item, decay)
     if not new.any() or new.all():
         return kept
-    weights[:, new] = votes_by_text(texts.to(new), new, level * kept.mean_votes(~new))
+    weights[:, new] = votes_by_text(texts.among(np.flatnonzero(new)).T, new, level * kept.mean_votes(~new))
     return truncated(weights, per_item, decay)
 
 
@@ -89,7 +86,7 @@ def with_votes_by_text(weights: Neighbours, texts: TextLikeness, new: Mask, leve
     items, old = len(weights), ~new[weights.rows]
     voters, newcomers = np.repeat(np.arange(items), np.diff(weights.indptr)), np.flatnonzero(new)
     blocks = np.split(newcomers, np.arange(_BLOCK, len(newcomers), _BLOCK))
-    votes = hstack([csc_array(_cast(texts.to(block), block)) for block in blocks]).tocoo()
+    votes = hstack([csc_array(_cast(texts.among(block).T, block)) for block in blocks]).tocoo()
     by_text, for_whom = votes.coords
     cast = votes.data * _scale(float(votes.sum()), len(newcomers), level * weights.mean_votes(~new))
     rows = np.concatenate([weights.rows[old], newcomers[for_whom]])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pocketrec.index import VectorIndex
+from pocketrec.likeness import TextLikeness
 from pocketrec.newcomers import settled
 from pocketrec_export.graphs.factorisation import FactorisationTower
 from pocketrec_export.graphs.user import UserTower
@@ -15,7 +16,6 @@ from pocketrec_export.title_fragments import FRAGMENTS
 from pocketrec_training.evaluate.query_split import Asked
 from pocketrec_training.item_fitting import Fitted
 from pocketrec_training.newcomers.length import playing_newcomers
-from pocketrec_training.newcomers.likeness import TextLikeness
 from pocketrec_training.newcomers.votes import with_votes_by_text
 from pocketrec_training.scorer.candidate_lists import Cases, Retriever
 from pocketrec_training.tower.ranking import user_vectors
@@ -94,7 +94,7 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, levels: tuple[float, fl
     read = fitted.projected(torch.from_numpy(fitted.read)).numpy()
     vectors = fitted.vectors.copy()
     vectors[playing] = settled(read[playing], fitted.vectors, known & ~playing, fitted.newcomer_length)
-    texts = TextLikeness.of(fitted.read, fitted.texts)
+    texts = TextLikeness(fitted.read, lambda: fitted.texts)
     return replace(
         retriever,
         vectors=vectors,
