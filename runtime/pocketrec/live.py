@@ -149,13 +149,12 @@ def _origins(bundle: Bundle, changes: Changes, replaced: Rows) -> Rows:
 
 def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCatalogue | None) -> NewcomerVotes:
     """Voters for each item of the overlay, found only for those that are new or say something else than before."""
-    render = bundle.manifest.encoder.template.render
     places = {} if before is None else {item.id: place for place, item in enumerate(before.changes.items)}
     kept, wanted = list[tuple[int, int]](), list[int]()
     for place in np.flatnonzero(origins < 0).tolist():
         item = changes.items[place]
         old = places.get(item.id)
-        if before is not None and old is not None and render(before.changes.items[old]) == render(item):
+        if before is not None and old is not None and _reads_alike(bundle, before.changes.items[old], item):
             kept.append((place, old))
         else:
             wanted.append(place)
@@ -167,6 +166,11 @@ def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCata
         here, there = (list(rows) for rows in zip(*kept, strict=True))
         voters[here], votes[here] = before.newcomers.voters[there], before.newcomers.votes[there]
     return NewcomerVotes(voters, votes)
+
+
+def _reads_alike(bundle: Bundle, one: Item, other: Item) -> bool:
+    render = bundle.manifest.encoder.template.render
+    return one == other or render(one) == render(other)
 
 
 def _found(bundle: Bundle, changes: Changes, places: Sequence[int]) -> NewcomerVotes:

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,34 @@ class Overlay:
             connection = sqlite3.connect(where, check_same_thread=False, isolation_level=None, timeout=_WAIT)
         except (OSError, sqlite3.Error) as error:
             raise OverlayError(f"{where} can't be opened: {error}") from None
+        return cls._ready(connection, where, reading, dim, read)
+
+    @classmethod
+    def copied(cls, folder: Path, reading: str, dim: int, read: Read) -> "Overlay":
+        """Open a copy in memory of the store in a folder, which stays as it is and its owner's.
+
+        Args:
+            folder: Where `overlay.sqlite` lies.
+            reading: As for `open`.
+            dim: As for `open`.
+            read: As for `open`.
+
+        Raises:
+            OverlayError: There is no such file, it isn't an overlay, is damaged, or of a newer format.
+        """
+        path = folder / NAME
+        copy = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        try:
+            stored = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT)
+            with closing(stored):
+                stored.backup(copy)
+        except sqlite3.Error as error:
+            copy.close()
+            raise OverlayError(f"{path} can't be read: {error}") from None
+        return cls._ready(copy, str(path), reading, dim, read)
+
+    @classmethod
+    def _ready(cls, connection: sqlite3.Connection, where: str, reading: str, dim: int, read: Read) -> "Overlay":
         overlay = cls(connection, where, reading, dim)
         try:
             overlay._prepare()

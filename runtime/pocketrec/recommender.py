@@ -92,13 +92,21 @@ class Recommender:
         self._writing = threading.Lock()
 
     @classmethod
-    def load(cls, bundle: str | Path, overlay: str | Path | None = None, threads: int = 1) -> "Recommender":
+    def load(
+        cls,
+        bundle: str | Path,
+        overlay: str | Path | None = None,
+        threads: int = 1,
+        read_only: bool = False,
+    ) -> "Recommender":
         """Open a bundle.
 
         Args:
             bundle: Folder that `pocketrec export` wrote.
             overlay: Folder that keeps `upsert` and `remove`; without it they last as long as this object.
             threads: For the graphs; one gives the best latency for one request at a time.
+            read_only: Leave the overlay as it is, and the bundle's that has it now: `upsert` and `remove` don't reach
+                it. So another bundle can be tried beside a running service.
 
         Raises:
             BundleError: A file of the bundle is missing, altered, or of a newer format.
@@ -110,6 +118,8 @@ class Recommender:
             return _read_items(opened, items)
 
         folder = None if overlay is None else Path(overlay)
+        if folder is not None and read_only:
+            return cls(opened, Overlay.copied(folder, opened.reading, opened.manifest.dim, read))
         return cls(opened, Overlay.open(folder, opened.reading, opened.manifest.dim, read))
 
     @property

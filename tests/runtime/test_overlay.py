@@ -216,6 +216,27 @@ def test_changes_to_behaviour_in_a_new_bundle_are_read_again(bundle, tmp_path):
     assert np.array_equal(vector_of(again, "i3"), vectors[3])
 
 
+def test_another_bundle_can_be_tried_on_the_changes_of_a_running_one(bundle, tmp_path):
+    running = Recommender.load(bundle, overlay=tmp_path / "state")
+    running.upsert([Item(id="new", title="red cup"), SHOP["i3"]])
+    files = {path: path.read_bytes() for path in (tmp_path / "state").iterdir() if path.suffix != ".sqlite-shm"}
+    vectors = random_vectors(16, seed=9)
+    folder = make_bundle(tmp_path / "next", vectors=vectors)
+    tried = Recommender.load(folder, overlay=tmp_path / "state", read_only=True)
+    assert np.array_equal(vector_of(tried, "i3"), vectors[3])
+    assert tried.item("new").title == "red cup"
+    tried.remove(["new"])
+    tried.upsert([Item(id="newer", title="grey rug")])
+    assert tried.item("newer") is not None
+    tried.close()
+    assert {path: path.read_bytes() for path in files} == files
+    running.upsert([Item(id="late", title="blue cup")])  # it is still the owner
+    assert [running.item(id) is not None for id in ("new", "newer", "late")] == [True, False, True]
+    with pytest.raises(OverlayError, match=NAME):
+        Recommender.load(folder, overlay=tmp_path / "nowhere", read_only=True)
+    assert not (tmp_path / "nowhere").exists()
+
+
 def all_of(value):
     """Reads everything as the same vector."""
     return lambda items: Vectors(*(np.full((len(items), DIM), value, np.float32) for _ in range(2)))

@@ -17,7 +17,9 @@ from pocketrec.staging import write_whole
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE", help="folder that `export` wrote")
-    parser.add_argument("--overlay", type=Path, metavar="FOLDER", help="folder of changes made since export")
+    parser.add_argument(
+        "--overlay", type=Path, metavar="FOLDER", help="folder of changes made since export, which is only read"
+    )
     parser.add_argument("--history", default="", metavar="ID,ID", help="what the person took, oldest first")
     parser.add_argument("--query", metavar="TEXT", help="what the person typed")
     parser.add_argument("--context", metavar="TEXT", help="what is known of the moment")
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print rank, score, id and title."""
     if arguments.overlay and not (arguments.overlay / NAME).is_file():
         raise OverlayError(f"{arguments.overlay} holds no overlay: {NAME} is missing")
-    recommender = Recommender.load(arguments.bundle, arguments.overlay)
+    recommender = Recommender.load(arguments.bundle, arguments.overlay, read_only=True)
     history = _split(arguments.history)
     answer = recommender.recommend(
         history,
