@@ -17,9 +17,7 @@ from pocketrec.staging import write_whole
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE", help="folder that `export` wrote")
-    parser.add_argument(
-        "--overlay", type=Path, metavar="FOLDER", help="folder of changes made since export, which is only read"
-    )
+    parser.add_argument("--overlay", type=Path, metavar="FOLDER", help="folder of changes since export, only read")
     parser.add_argument("--history", default="", metavar="ID,ID", help="what the person took, oldest first")
     parser.add_argument("--query", metavar="TEXT", help="what the person typed")
     parser.add_argument("--context", metavar="TEXT", help="what is known of the moment")

@@ -70,6 +70,33 @@ def test_attributes_of_csv_get_the_types_that_their_values_have(bench):
 
 
 @pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["12,50", "1.299,00", "-0,99", ""], [12.5, 1299.0, -0.99, None]),
+        (["12,50", "12,5"], ["12,50", "12,5"]),
+        (["1,299", "12,500"], ["1,299", "12,500"]),
+        (["12,50", "7"], ["12,50", "7"]),
+        (["1.29,00"], ["1.29,00"]),
+    ],
+)
+def test_prices_with_a_decimal_comma_are_numbers_where_nothing_else_can_be_meant(bench, written, read):
+    rows = "".join(f"{place};a;{value}\n" for place, value in enumerate(written))
+    bench.file("items.csv", f"item_id;title;price\n{rows}")
+    bench.file("interactions.csv", "user_id,item_id\nu,0\n")
+    bench.prepare()
+    assert bench.column("items", "price") == read
+
+
+def test_what_of_users_can_not_be_used_is_said(bench):
+    bench.file("items.csv", "item_id,title\n1,a\n")
+    bench.file("interactions.csv", "user_id,item_id\nu,1\n")
+    bench.file("users.jsonl", '{"user_id": "u", "city": "Bonn", "likes": ["tea", "rugs"]}\n')
+    card = bench.prepare()
+    assert bench.table("users").columns == ["user_id", "city"]
+    assert card.unused == ("users.likes",)
+
+
+@pytest.mark.parametrize(
     ("categories", "split"),
     [
         ("a|b, c", ["a", "b, c"]),

@@ -7,6 +7,8 @@ import polars as pl
 from pocketrec_training.prepare.numbers import number, present
 
 _WHOLE = r"^-?(?:0|[1-9][0-9]{0,17})$"
+_COMMA = r"^-?(?:[0-9]+|[0-9]{1,3}(?:[.][0-9]{3})+),[0-9]{2}$"
+"""`1.299,00`; with other than two digits after it a comma might also stand between thousands, or things."""
 
 
 def typed_attributes(
@@ -18,7 +20,7 @@ def typed_attributes(
         rows: The table, with columns under their names in the source.
         attributes: Source column by name of the attribute.
         typed: Whether the source tells text from numbers; otherwise a column whose values are all numbers, or
-            all true or false, becomes one. "007" stays text.
+            all true or false, becomes one, prices with a decimal comma too. "007" stays text.
 
     Returns:
         The columns, and the names of those in the source that hold lists or the like, which no attribute can.
@@ -51,6 +53,8 @@ def _guessed(column: pl.Series) -> pl.Series:
         return texts.cast(pl.Int64)
     if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
         return texts.str.to_lowercase() == "true"
+    if len(values) and values.str.contains(_COMMA).all():
+        texts = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     numbers = texts.to_frame().select(number(pl.col(column.name))).to_series()
     decimal = not values.str.contains(r"^-?0[0-9]").any()
     if len(values) and decimal and numbers.null_count() == texts.null_count():

@@ -102,7 +102,8 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
             _check_left(source, "interactions", events.rows, steps)
         _check_left(source, "items", items, steps)
         tables = {"items": items, "interactions": events.rows}
-        tables |= _side_tables(raw, maps, tables, steps, options)
+        nested = [f"items.{name}" for name in catalogue.unused]
+        tables |= _side_tables(raw, maps, tables, steps, nested, options)
         for table, rows in tables.items():
             rows.write_parquet(folder / f"{table}.parquet")
         shown.advance()
@@ -115,7 +116,7 @@ def _write(source: Source, folder: Path, options: PrepareConfig) -> DatasetCard:
         items=len(items),
         interactions=len(events.rows),
         columns=_described(maps, catalogue, events) | derived,
-        unused=(*source.unread, *_unused(maps, catalogue)),
+        unused=(*source.unread, *_unused(maps), *nested),
         steps=tuple(steps),
         ties=events.ties,
         files={path.name: file_digest(path) for path in sorted(folder.glob("*.parquet"))},
@@ -148,6 +149,7 @@ def _side_tables(
     maps: Mapping[str, ColumnMap],
     tables: Mapping[str, pl.DataFrame],
     steps: list[Step],
+    nested: list[str],
     options: PrepareConfig,
 ) -> dict[str, pl.DataFrame]:
     found: dict[str, pl.DataFrame] = {}
@@ -157,7 +159,8 @@ def _side_tables(
             continue
         match table:
             case "users":
-                rows, done = clean_users(raw[table], maps[table], options)
+                rows, done, unfit = clean_users(raw[table], maps[table], options)
+                nested += [f"users.{name}" for name in unfit]
             case "friends":
                 rows, done = clean_friends(raw[table], maps[table], user_ids)
             case "queries":
@@ -187,8 +190,8 @@ def _described(maps: Mapping[str, ColumnMap], catalogue: Catalogue, events: Inte
     return {key: f"{source} ({notes[key]})" if key in notes else source for key, source in columns.items()}
 
 
-def _unused(maps: Mapping[str, ColumnMap], catalogue: Catalogue) -> list[str]:
-    ignored = [
+def _unused(maps: Mapping[str, ColumnMap]) -> list[str]:
+    """Columns of tables that have no attributes."""
+    return [
         f"{table}.{name}" for table, found in maps.items() if table not in ("items", "users") for name in found.unused
     ]
-    return ignored + [f"items.{name}" for name in catalogue.unused]

@@ -17,21 +17,23 @@ _SPLITS = ("train", "test")
 Cleaned = tuple[pl.DataFrame, list[Step]]
 
 
-def clean_users(raw: RawTable, columns: ColumnMap, options: PrepareConfig) -> Cleaned:
-    """Users with their attributes, the first row of each."""
+def clean_users(
+    raw: RawTable, columns: ColumnMap, options: PrepareConfig
+) -> tuple[pl.DataFrame, list[Step], tuple[str, ...]]:
+    """Users with their attributes, the first row of each; and the columns that can't be attributes, such as lists."""
     source = columns.source
     attributes = {name: column for name, column in source.items() if name != "user_id"}
     attributes |= {name: name for name in columns.unused if name not in ("user_id", *attributes)}
     identifier = Field.identifier("\x00id", source["user_id"], raw)
     rows = read_fields(raw, [identifier], sorted(set(attributes.values())))
     steps = [broken_step("users", raw)]
-    facts, _ = typed_attributes(rows, attributes, raw.typed)
+    facts, nested = typed_attributes(rows, attributes, raw.typed)
     rows = rows.select(LINE, pl.col("\x00id").alias("user_id"), *facts)
     unique = rows.unique("user_id", keep="first", maintain_order=True)
     steps.append(dropped("same user again", "users", raw, rows, unique))
     names = {name: source.get(name, name) for name in unique.columns[1:]}
     rows, filled = fill_missing(unique, "users", policies_of("users", names, options.missing), raw)
-    return rows.drop(LINE), steps + filled
+    return rows.drop(LINE), steps + filled, nested
 
 
 def clean_friends(raw: RawTable, columns: ColumnMap, users: pl.Series) -> Cleaned:
