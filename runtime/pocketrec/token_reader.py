@@ -1,21 +1,20 @@
-"""Texts to token ids as the tokenizers package gives them, with the ids of words that were read before at hand."""
+"""Texts to token ids as the tokenizers package gives them, faster: what is plain is put together here."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from pocketrec.errors import BundleError
+from pocketrec.word_pieces import WordPieces
 
 _PLAIN = re.compile(r"[ -~]*").fullmatch
 """ASCII that prints: here BERT's tokenizer knows no accents, and no words but letters with digits."""
 _WORDS = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9 ]").findall
-_KEPT_WORDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +31,11 @@ class TokenReader:
     after: Sequence[int]
     room: int
     """Tokens of a text's own, at most."""
-    longest: int
-    """Characters of a word that isn't unknown for its length alone."""
-    by_words: bool
+    pieces: WordPieces | None
+    """What words are made of; None where texts aren't read by words."""
     lowercase: bool
     added: tuple[str, ...]
     """Tokens that are looked for in the text before it is split, lowercase."""
-    _words: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, max_tokens: int) -> "TokenReader":
@@ -62,22 +59,23 @@ class TokenReader:
     @classmethod
     def of(cls, tokenizer: Tokenizer, max_tokens: int) -> "TokenReader":
         """Over a tokenizer that cuts texts at `max_tokens` and doesn't pad."""
-        normalizer, model = tokenizer.normalizer, tokenizer.model
+        normalizer = tokenizer.normalizer
         around, alone = tokenizer.encode("a").ids, tokenizer.encode("a", add_special_tokens=False).ids
         places = [at for at in range(len(around)) if around[at : at + len(alone)] == alone]
         before, after = (around[: places[0]], around[places[0] + len(alone) :]) if places else ([], [])
         room = max_tokens - len(before) - len(after)
+        by_words = (
+            isinstance(normalizer, BertNormalizer)
+            and isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
+            and len(places) == 1
+            and room > 0
+        )
         return cls(
             tokenizer=tokenizer,
             before=before,
             after=after,
             room=room,
-            longest=model.max_input_chars_per_word if isinstance(model, WordPiece) else 0,
-            by_words=isinstance(normalizer, BertNormalizer)
-            and isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
-            and isinstance(model, WordPiece)
-            and len(places) == 1
-            and room > 0,
+            pieces=WordPieces.of(tokenizer) if by_words else None,
             lowercase=isinstance(normalizer, BertNormalizer) and normalizer.lowercase,
             added=_looked_for(tokenizer),
         )
@@ -87,31 +85,19 @@ class TokenReader:
 
         A text without any, which decoders allow, reads as token 0: a graph needs one.
         """
-        if not self._splits(text):
+        if self.pieces is None or not self._plain(text):
             return self.tokenizer.encode(text).ids or [0]
         own: list[int] = []
         for word in _WORDS(text.lower() if self.lowercase else text):
-            known = self._words.get(word)
-            own += self._learn(word) if known is None else known
+            own += self.pieces.ids(word)
         return [*self.before, *own[: self.room], *self.after] or [0]
 
-    def _splits(self, text: str) -> bool:
+    def _plain(self, text: str) -> bool:
         """Whether its tokens are those of its words."""
-        if not (self.by_words and _PLAIN(text)):
+        if not _PLAIN(text):
             return False
         small = text.lower()
         return not any(token in small for token in self.added)
-
-    def _learn(self, word: str) -> list[int]:
-        """Ids of a word's tokens, kept. The longest piece that fits comes first: a word that is a piece is that one."""
-        whole = self.tokenizer.token_to_id(word) if len(word) <= self.longest else None
-        ids: list[int] = [whole] if whole is not None else self.tokenizer.encode(word, add_special_tokens=False).ids
-        if len(word) > self.longest:  # unknown for its length alone, and not worth the memory
-            return ids
-        if len(self._words) >= _KEPT_WORDS:
-            self._words.clear()
-        self._words[word] = ids
-        return ids
 
 
 def _looked_for(tokenizer: Tokenizer) -> tuple[str, ...]:

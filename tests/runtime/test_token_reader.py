@@ -7,7 +7,7 @@ from text_models import byte_pairs, mpnet_pieces, unigrams, word_pieces
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 from toys import WORDS
 
-from pocketrec import token_reader
+from pocketrec import word_pieces as pieces_of_words
 from pocketrec.token_reader import TokenReader
 from pocketrec_training.encoder.default import default_encoder
 
@@ -91,8 +91,8 @@ def test_ids_are_those_of_the_tokenizers_package(text):
 def test_a_bert_like_tokenizer_is_asked_for_each_plain_word_once(made):
     reader, _ = pair(made, 64)
     first = reader.ids("red lamp, red chair; red!")
-    assert set(reader._words) == {"red", "lamp", ",", "chair", ";", "!"}
-    reader._words["red"] = [-1]  # what is at hand is what a second text is made of
+    assert set(reader.pieces.words) == {"red", "lamp", ",", "chair", ";", "!"}
+    reader.pieces.words["red"] = [-1]  # what is at hand is what a second text is made of
     assert [one for one in reader.ids("red lamp, red chair; red!") if one != -1] == [
         one for one in first if one != reader.tokenizer.token_to_id("red")
     ]
@@ -102,26 +102,25 @@ def test_a_bert_like_tokenizer_is_asked_for_each_plain_word_once(made):
 def test_any_other_tokenizer_reads_a_text_as_a_whole(made):
     reader, _ = pair(made, 64)
     reader.ids("red lamp")
-    assert not reader.by_words
-    assert not reader._words
+    assert reader.pieces is None
 
 
 def test_a_word_that_is_cut_at_the_end_of_a_text_is_not_kept():
     reader, same = pair(word_pieces, 5)
     for text in ("red xyz", "xyz", "red lamp xyz"):
         assert reader.ids(text) == same.encode(text).ids
-    assert "xyz" in reader._words  # from where it stood alone
+    assert "xyz" in reader.pieces.words  # from where it stood alone
 
 
 def test_a_word_too_long_for_the_vocabulary_is_not_kept():
     reader, same = pair(word_pieces, 64)
     assert reader.ids("red " + "x" * 101) == same.encode("red " + "x" * 101).ids
-    assert set(reader._words) == {"red"}
+    assert set(reader.pieces.words) == {"red"}
 
 
 def test_words_at_hand_are_never_more_than_their_bound(monkeypatch):
-    monkeypatch.setattr(token_reader, "_KEPT_WORDS", 5)
+    monkeypatch.setattr(pieces_of_words, "_KEPT_WORDS", 5)
     reader, same = pair(word_pieces, 64)
     for text in ("red lamp chair", "blue teapot", "red lamp chair table door"):
         assert reader.ids(text) == same.encode(text).ids
-        assert len(reader._words) <= 5
+        assert len(reader.pieces.words) <= 5
