@@ -33,6 +33,8 @@ class TextModel(nn.Module):
         self.transformer = transformer
         self.pooling = pooling
         self.causal = is_causal(self.config)
+        # Told to be 0, kinds of token cost a graph two operators; left out, ten.
+        self.kinds = hasattr(getattr(transformer, "embeddings", None), "token_type_embeddings")
 
     @classmethod
     def open(cls, folder: Path, pooling: Pooling | None = None, max_tokens: int = 8) -> "TextModel":
@@ -71,7 +73,9 @@ class TextModel(nn.Module):
             Float [batch, width].
         """
         mask = self._seen(attention_mask) if self.causal else attention_mask
-        return self.pool(self.transformer(input_ids=input_ids, attention_mask=mask).last_hidden_state, attention_mask)
+        kinds = {"token_type_ids": torch.zeros_like(input_ids)} if self.kinds else {}
+        states = self.transformer(input_ids=input_ids, attention_mask=mask, **kinds).last_hidden_state
+        return self.pool(states, attention_mask)
 
     def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit vectors, float [batch, width], from token states, float [batch, length, width]."""
@@ -81,8 +85,8 @@ class TextModel(nn.Module):
             last = attention_mask.sum(dim=1, keepdim=True) - 1
             pooled = states.gather(1, last[:, :, None].expand(-1, -1, states.shape[-1]))[:, 0]
         else:
-            weights = attention_mask[:, :, None].to(states.dtype)
-            pooled = (states * weights).sum(dim=1) / weights.sum(dim=1)
+            # The sum and the mean have one direction.
+            pooled = (states * attention_mask[:, :, None].to(states.dtype)).sum(dim=1)
         return unit(pooled)
 
     def _seen(self, attention_mask: Tensor) -> Tensor:
