@@ -185,4 +185,5 @@ def test_the_command_says_what_became_of_it(tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"format 1 -> {FORMAT}" in said
     assert "int8 passed the gate" in said
+    assert "items' texts: read" in said
     assert json.loads((tmp_path / "new.json").read_text())["format"] == FORMAT

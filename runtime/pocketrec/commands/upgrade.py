@@ -23,5 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     sizes = f"{before.bytes_below() / 1e6:.1f} MB -> {after.bytes_below() / 1e6:.1f} MB"
     print(f"{arguments.out}: format {before.format} -> {after.format}, {sizes}")
     print(f"  neighbours and followers: {after.neighbours.reason}")
+    if "texts.npy" not in before.files:
+        print("  items' texts: read, to compare new items with")
     if arguments.json:
         write_whole(arguments.json, msgspec.json.format(msgspec.json.encode(after)))
