@@ -22,6 +22,7 @@ from pocketrec.manifest import (
 from pocketrec.neighbours import Neighbours
 from pocketrec.proof import FILE as PROOF
 from pocketrec.proof import Proof
+from pocketrec_export.later_items import LaterItems
 from pocketrec_export.model import Model
 
 ROLES = ("encoder", "user", "scorer")
@@ -88,8 +89,7 @@ def write_bundle(
     form: Form,
     quality: dict[str, float],
     provenance: dict[str, str],
-    read: NDArray[np.float16],
-    newcomer_scales: tuple[float, float],
+    later: LaterItems,
     proof: Proof | None,
 ) -> Manifest:
     """Fill an empty folder.
@@ -100,8 +100,7 @@ def write_bundle(
         form: Graphs, index with the item vectors, neighbours and followers.
         quality: Figures of the gate.
         provenance: Where it comes from.
-        read: What the encoder makes of each item's text [items, dim].
-        newcomer_scales: What a vote for an item added later is worth, by neighbours and by followers.
+        later: What it knows for items that are added later.
         proof: To carry along, if any.
     """
     tables, index = form.tables, form.index
@@ -112,7 +111,7 @@ def write_bundle(
     write_catalogue(folder / "items.sqlite", model.items)
     np.save(folder / "vectors.npy", index.vectors)
     np.save(folder / "popularity.npy", model.popularity)
-    np.save(folder / "texts.npy", read)
+    np.save(folder / "texts.npy", later.read)
     tables.neighbours.save(folder / "neighbours")
     tables.followers.save(folder / "followers")
     if proof is not None:
@@ -136,8 +135,8 @@ def write_bundle(
         scorer=card.scorer.kind,
         features=FEATURES,
         index=index.facts,
-        neighbours=_facts(tables.neighbours, newcomer_scales[0], tables.reason),
-        followers=_facts(tables.followers, newcomer_scales[1], tables.reason),
+        neighbours=_facts(tables.neighbours, later.scales[0], tables.reason),
+        followers=_facts(tables.followers, later.scales[1], tables.reason),
         quality=quality,
         provenance=provenance,
         files=describe_files(folder),

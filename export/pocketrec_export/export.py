@@ -14,7 +14,7 @@ from pocketrec.proof import Answers, Probe, compare
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec.text import clean_text
-from pocketrec_export.bundle_writer import Form, Graph, Tables
+from pocketrec_export.bundle_writer import Form, Graph, Tables, write_bundle
 from pocketrec_export.distil.distillation import DistilConfig
 from pocketrec_export.full_graphs import FullGraphs
 from pocketrec_export.index_builder import IndexConfig
@@ -22,9 +22,8 @@ from pocketrec_export.int8.forms import Int8Forms
 from pocketrec_export.int8.gate import GateConfig, first_half, probe_of
 from pocketrec_export.int8.precision import Choice, Gate, Variants, choose_precision
 from pocketrec_export.item_indexes import ItemIndexes
-from pocketrec_export.item_texts import read_items
+from pocketrec_export.later_items import LaterItems
 from pocketrec_export.model import Model
-from pocketrec_export.newcomer_scales import newcomer_scales
 from pocketrec_export.routes.route import Route
 from pocketrec_export.shapes import Inputs
 from pocketrec_export.sizes import BundleSize, model_of_size
@@ -88,12 +87,12 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         quality = choice.verdicts["all"].quality
         if before is not None:
             quality |= compare(before, choice.answers, probe, config.gate.bound).against_base
-        shipped = variants.reading(choice.form.graphs["encoder"])
+        later = LaterItems.of(model, choice.form.graphs["encoder"].path)
         with staged_folder(out) as folder:
             proof = choice.proof if config.gate.proof else None
             fused = ", ".join(f"{name} {count}" for name, count in full.encoder.fusions.items())
             facts = {"size": config.size, "fused": fused, **_provenance(model)}
-            manifest = shipped.write(folder, choice.form, quality, facts, proof)
+            manifest = write_bundle(folder, model, choice.form, quality, facts, later, proof)
     return Exported(manifest, choice, full)
 
 
@@ -110,8 +109,7 @@ def _variants(
     encoder = graphs["encoder"]
     indexes = ItemIndexes.of(model, encoder, config.index, work)
     full = Form(graphs, indexes.full, Tables.full(model))
-    read = read_items(model, encoder.path)
-    return Variants(model, full, forms, indexes, read, newcomer_scales(model, read))
+    return Variants(model, full, forms, indexes)
 
 
 def _int8_forms(role: str, full: Graph, model: Model) -> Int8Forms:

@@ -35,7 +35,7 @@ FILES = (
     "user.onnx",
     "vectors.npy",
 )
-"""What every bundle holds beside its manifest; of a table in int8 there are `scales.npy` too."""
+"""What a bundle holds beside its manifest; of a table in int8 there are `scales.npy` too."""
 _SINCE = {"texts.npy": 3}
 """Formats in which a file came in."""
 

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketrec.encoder import TextEncoder
+from pocketrec.progress import progress
 from pocketrec.words import WordIndex
 
 Floats = NDArray[np.float32]
@@ -27,6 +29,16 @@ def centred(vectors: Floats) -> Floats:
     Vectors of one domain's texts share a large common part, which says nothing of what two of them have in common.
     """
     return unit(vectors - vectors.mean(axis=0, dtype=np.float32))
+
+
+def read_texts(encoder: TextEncoder, texts: Sequence[str], dim: int) -> NDArray[np.float16]:
+    """Vectors of a catalogue's texts, in the precision in which a bundle keeps them: float16 [texts, dim]."""
+    read = np.zeros((len(texts), dim), np.float16)
+    with progress("Reading items", total=len(texts)) as shown:
+        for row, text in enumerate(texts):
+            read[row] = encoder.encode_one(text)
+            shown.advance()
+    return read
 
 
 class TextLikeness:

@@ -142,9 +142,8 @@ def _origins(bundle: Bundle, changes: Changes, replaced: Rows) -> Rows:
 
     Those had nothing but the votes of their former text.
     """
-    # What reads as before keeps its vector.
-    moved = (changes.vectors.placed != bundle.index.vectors[replaced]).any(axis=1)
-    return np.where(moved & (bundle.popularity[replaced] == 0), np.int32(-1), replaced)
+    read_anew = changes.vectors.read.any(axis=1)
+    return np.where(read_anew & (bundle.popularity[replaced] == 0), np.int32(-1), replaced)
 
 
 def _newcomers(bundle: Bundle, changes: Changes, origins: Rows, before: LiveCatalogue | None) -> NewcomerVotes:

@@ -46,7 +46,7 @@ class NewcomerVotes:
     ) -> "NewcomerVotes":
         """Find the voters by text.
 
-        Votes are the cube of likeness, divided by the root of their sum: a newcomer that is like nothing gets its say,
+        Votes are the cube of likeness, divided by the root of their sum: a newcomer that is like little gets its say,
         and one that is like everything doesn't crowd out the others.
 
         Args:

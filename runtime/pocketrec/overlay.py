@@ -105,7 +105,7 @@ class Overlay:
 
     @classmethod
     def copied(cls, folder: Path, reading: str, dim: int, read: Read) -> "Overlay":
-        """Open a copy in memory of the store in a folder, which stays as it is and its owner's.
+        """Open a copy in memory of what the store in a folder holds now; the folder stays as it is, and its owner's.
 
         Args:
             folder: Where `overlay.sqlite` lies.
@@ -116,12 +116,22 @@ class Overlay:
         Raises:
             OverlayError: There is no such file, it isn't an overlay, is damaged, or of a newer format.
         """
-        path = folder / NAME
+        path, last = folder / NAME, time.monotonic() + _WAIT
+        if not path.is_file():
+            raise OverlayError(f"{folder} holds no overlay: {NAME} is missing")
+        log = path.with_name(f"{NAME}-wal")
+        # Of a file that nobody has open SQLite would make a log, which a reader can't take away again.
+        alone = "" if log.exists() and log.stat().st_size else "&immutable=1"
+
+        def patience(*_: int) -> None:
+            if time.monotonic() > last:
+                raise sqlite3.OperationalError("database is locked")
+
         copy = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         try:
-            stored = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT)
+            stored = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, timeout=_WAIT)
             with closing(stored):
-                stored.backup(copy)
+                stored.backup(copy, progress=patience)
         except sqlite3.Error as error:
             copy.close()
             raise OverlayError(f"{path} can't be read: {error}") from None

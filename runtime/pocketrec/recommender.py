@@ -105,8 +105,9 @@ class Recommender:
             bundle: Folder that `pocketrec export` wrote.
             overlay: Folder that keeps `upsert` and `remove`; without it they last as long as this object.
             threads: For the graphs; one gives the best latency for one request at a time.
-            read_only: Leave the overlay as it is, and the bundle's that has it now: `upsert` and `remove` don't reach
-                it. So another bundle can be tried beside a running service.
+            read_only: Take a copy of what the overlay holds now, and leave it as it is and the bundle's that has it:
+                later changes there aren't seen, and those made here are lost at the end. So another bundle can be
+                tried beside a running service.
 
         Raises:
             BundleError: A file of the bundle is missing, altered, or of a newer format.

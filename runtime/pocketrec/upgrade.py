@@ -14,12 +14,11 @@ from msgspec.structs import replace
 
 from pocketrec.bundle import Bundle
 from pocketrec.errors import BundleError
-from pocketrec.likeness import TextLikeness
+from pocketrec.likeness import TextLikeness, read_texts
 from pocketrec.manifest import FORMAT, Manifest, NeighbourFacts, contents, describe_files
 from pocketrec.neighbours import Neighbours
 from pocketrec.newcomer_votes import NewcomerVotes, stand_ins
 from pocketrec.newcomers import settled
-from pocketrec.progress import progress
 from pocketrec.proof import FILE, Answers, Proof, Verdict, compare
 from pocketrec.staging import check_replaceable, staged_folder
 
@@ -76,11 +75,7 @@ def _with_texts(bundle: Bundle, aside: Path) -> Bundle:
     items, facts = bundle.catalogue.all_items(), bundle.manifest
     known, vectors = bundle.popularity[:-1] > 0, bundle.index.vectors
     texts = [facts.encoder.template.render(item) for item in items]
-    read = np.zeros(vectors.shape, np.float16)
-    with progress("Reading items", total=len(texts)) as shown:
-        for row, text in enumerate(texts):
-            read[row] = bundle.encoder.encode_one(text)
-            shown.advance()
+    read = read_texts(bundle.encoder, texts, facts.dim)
     np.save(aside / "texts.npy", read)
     likeness, rows = TextLikeness(read, lambda: texts), stand_ins(known)
     placed = settled(read[rows].astype(np.float32), vectors, known, rows=rows)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pocketrec import Item, OverlayError, Recommender
+from pocketrec import overlay as overlay_of
 from pocketrec.overlay import FORMAT, NAME, Overlay, Vectors
 from pocketrec.recommender import _late_candidates
 
@@ -117,6 +118,15 @@ def test_an_item_that_nobody_took_and_that_says_something_else_now_is_new(bundle
     assert live.origin(row).tolist() == [-1]
     assert live.newcomers.votes.any()
     assert [one.id for one in recommender.recommend(k=99)].count("i15") == 1
+
+
+def test_new_words_behind_what_the_encoder_reads_are_new_words_too(tmp_path):
+    items = [*shop_items()[:15], Item(id="i15", title="grey rug grey rug of wool")]
+    recommender = Recommender.load(make_bundle(tmp_path / "bundle", items=items))
+    recommender.upsert([replace(items[15], title="grey rug grey rug like a cup")])
+    live = recommender._live
+    assert live.origin(np.array([live.row("i15")], np.int32)).tolist() == [-1]
+    assert live.newcomers.votes.any()
 
 
 def test_a_new_item_is_voted_for_by_what_is_most_like_it_and_is_the_least_popular(bundle):
@@ -237,21 +247,50 @@ def test_another_bundle_can_be_tried_on_the_changes_of_a_running_one(bundle, tmp
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.parametrize("format", [1, FORMAT])
+def test_trying_leaves_nothing_beside_a_store_that_nobody_has_open(bundle, stored, format):
+    """A log that another user's program left would keep its owner from writing."""
+    if format == 1:
+        as_of_format_1(stored)
+    before = {path.name: path.read_bytes() for path in stored.parent.iterdir()}
+    tried = Recommender.load(bundle, overlay=stored.parent, read_only=True)
+    assert tried.item("new").title == "red cup"
+    assert tried.item("i1") is None
+    tried.close()
+    assert {path.name: path.read_bytes() for path in stored.parent.iterdir()} == before
+
+
+def test_a_store_that_is_locked_is_not_waited_for_without_end(bundle, stored, monkeypatch):
+    monkeypatch.setattr(overlay_of, "_WAIT", 0.1)
+    other = sqlite3.connect(stored, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("DELETE FROM changes")
+    with pytest.raises(OverlayError, match="locked"):
+        Recommender.load(bundle, overlay=stored.parent)
+    other.execute("ROLLBACK")
+    other.close()
+
+
+def as_of_format_1(path):
+    """There was no column for what the encoder makes of a text."""
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE changes DROP COLUMN read")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+
+
 def all_of(value):
     """Reads everything as the same vector."""
     return lambda items: Vectors(*(np.full((len(items), DIM), value, np.float32) for _ in range(2)))
 
 
 def test_a_store_of_format_1_is_read_anew_and_goes_on(bundle, stored):
-    """There was no column for what the encoder makes of a text."""
     before = Recommender.load(bundle, overlay=stored.parent)
     expected = before._live.newcomers.votes
     before.close()
-    connection = sqlite3.connect(stored)
-    connection.execute("ALTER TABLE changes DROP COLUMN read")
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
-    connection.close()
+    as_of_format_1(stored)
     again = Recommender.load(bundle, overlay=stored.parent)
     assert again.item("i1") is None
     assert again.item("new").title == "red cup"

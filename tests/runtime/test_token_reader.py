@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from text_models import byte_pairs, mpnet_pieces, unigrams, word_pieces
-from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 from toys import WORDS
 
 from pocketrec import word_pieces as pieces_of_words
@@ -35,6 +35,24 @@ def with_a_token_that_is_normalised():
     return tokenizer
 
 
+def of_pieces(sign, unknown="[UNK]"):
+    tokenizer = word_pieces()
+    specials = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    inner = (sign + piece for piece in ("d", "am", "a", "p", "[", "##a"))
+    pieces = dict.fromkeys((*specials, "re", "red", *"abcdelmp", *inner))
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer.model = models.WordPiece(vocabulary, unk_token=unknown, continuing_subword_prefix=sign)
+    return tokenizer
+
+
+def with_a_sign_of_its_own():
+    return of_pieces("@@")
+
+
+def without_a_sign():
+    return of_pieces("")
+
+
 def without_ends():
     return word_pieces(ends=("", ""))
 
@@ -53,6 +71,8 @@ BY_WORDS = (
     with_a_token_that_is_normalised,
     without_ends,
     mpnet_pieces,
+    with_a_sign_of_its_own,
+    without_a_sign,
 )
 AS_A_WHOLE = (lambda: byte_pairs(["<|endoftext|>"]), unigrams, split_by_spaces)
 _words = st.sampled_from(
@@ -88,7 +108,7 @@ def test_ids_are_those_of_the_tokenizers_package(text):
 
 
 @pytest.mark.parametrize("made", BY_WORDS)
-def test_a_bert_like_tokenizer_is_asked_for_each_plain_word_once(made):
+def test_a_bert_like_tokenizers_plain_words_are_put_together_once(made):
     reader, _ = pair(made, 64)
     first = reader.ids("red lamp, red chair; red!")
     assert set(reader.pieces.words) == {"red", "lamp", ",", "chair", ";", "!"}
@@ -105,11 +125,17 @@ def test_any_other_tokenizer_reads_a_text_as_a_whole(made):
     assert reader.pieces is None
 
 
-def test_a_word_that_is_cut_at_the_end_of_a_text_is_not_kept():
+def test_a_word_that_is_cut_at_the_end_of_a_text_is_kept_whole():
     reader, same = pair(word_pieces, 5)
     for text in ("red xyz", "xyz", "red lamp xyz"):
         assert reader.ids(text) == same.encode(text).ids
-    assert "xyz" in reader.pieces.words  # from where it stood alone
+    assert reader.pieces.words["xyz"] == same.encode("xyz", add_special_tokens=False).ids
+
+
+def test_without_a_token_for_unknown_words_texts_are_read_as_a_whole():
+    reader, same = pair(lambda: of_pieces("##", unknown="[NONE]"), 64)
+    assert reader.pieces is None
+    assert reader.ids("red") == same.encode("red").ids
 
 
 def test_a_word_too_long_for_the_vocabulary_is_not_kept():

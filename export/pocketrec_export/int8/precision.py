@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
 from pocketrec.proof import COMPANY, Answers, Probe, Proof, Verdict, compare
 from pocketrec.staging import staged_folder
@@ -24,7 +21,7 @@ from pocketrec_export.int8.forms import Int8Forms, Storage
 from pocketrec_export.int8.gate import GateConfig
 from pocketrec_export.int8.sensitivity import Sensitivity, fewest_spared, scan
 from pocketrec_export.item_indexes import ItemIndexes
-from pocketrec_export.item_texts import read_items
+from pocketrec_export.later_items import LaterItems
 from pocketrec_export.model import Model
 
 ITEM_WEIGHTS = "item weights"
@@ -41,26 +38,10 @@ class Variants:
     int8: Mapping[str, Int8Forms]
     """Graphs by role."""
     indexes: ItemIndexes
-    read: NDArray[np.float16]
-    """What the float32 encoder makes of the items' texts [items, dim]."""
-    newcomer_scales: tuple[float, float]
-    """Of votes for items added later, by neighbours and by followers."""
 
-    def reading(self, encoder: Graph) -> "Variants":
-        """The same, with what another form of the encoder makes of the items' texts."""
-        same = encoder.path == self.full.graphs["encoder"].path
-        return self if same else replace(self, read=read_items(self.model, encoder.path))
-
-    def write(
-        self,
-        folder: Path,
-        form: Form,
-        quality: dict[str, float],
-        provenance: dict[str, str],
-        proof: Proof | None = None,
-    ) -> Manifest:
-        """Fill an empty folder with the bundle of one mixture."""
-        return write_bundle(folder, self.model, form, quality, provenance, self.read, self.newcomer_scales, proof)
+    def on_trial(self, folder: Path, form: Form) -> None:
+        """Fill an empty folder with a bundle of one mixture, to be asked what the gate asks."""
+        write_bundle(folder, self.model, form, {}, {}, LaterItems.unasked(self.model), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +83,7 @@ class Gate:
     def answers(self, form: Form, probe: Probe) -> Answers:
         """Of a mixture."""
         with staged_folder(self.work / "trial") as folder:
-            self.variants.write(folder, form, {}, {})
+            self.variants.on_trial(folder, form)
         return Answers.of(self.work / "trial", probe, self.ids)
 
     def candidate(self, role: str, graph: Graph) -> _Candidate:

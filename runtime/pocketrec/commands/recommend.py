@@ -6,9 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from pocketrec.errors import OverlayError
 from pocketrec.items import Attribute
-from pocketrec.overlay import NAME
 from pocketrec.recommender import Recommender
 from pocketrec.rules import Condition
 from pocketrec.staging import write_whole
@@ -37,8 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print rank, score, id and title."""
-    if arguments.overlay and not (arguments.overlay / NAME).is_file():
-        raise OverlayError(f"{arguments.overlay} holds no overlay: {NAME} is missing")
     recommender = Recommender.load(arguments.bundle, arguments.overlay, read_only=True)
     history = _split(arguments.history)
     answer = recommender.recommend(

@@ -70,21 +70,22 @@ def test_attributes_of_csv_get_the_types_that_their_values_have(bench):
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("name", "written", "read"),
     [
-        (["12,50", "1.299,00", "-0,99", ""], [12.5, 1299.0, -0.99, None]),
-        (["12,50", "12,5"], ["12,50", "12,5"]),
-        (["1,299", "12,500"], ["1,299", "12,500"]),
-        (["12,50", "7"], ["12,50", "7"]),
-        (["1.29,00"], ["1.29,00"]),
+        ("UnitPrice", ["12,50", "1.299,00", "-0,99", ""], [12.5, 1299.0, -0.99, None]),
+        ("price", ["12,50", "12,5"], ["12,50", "12,5"]),
+        ("price", ["1,299", "12,500"], ["1,299", "12,500"]),
+        ("price", ["12,50", "7"], ["12,50", "7"]),
+        ("price", ["1.29,00"], ["1.29,00"]),
+        ("sizes", ["36,38", "40,42"], ["36,38", "40,42"]),
     ],
 )
-def test_prices_with_a_decimal_comma_are_numbers_where_nothing_else_can_be_meant(bench, written, read):
+def test_prices_with_a_decimal_comma_are_numbers_where_nothing_else_can_be_meant(bench, name, written, read):
     rows = "".join(f"{place};a;{value}\n" for place, value in enumerate(written))
-    bench.file("items.csv", f"item_id;title;price\n{rows}")
+    bench.file("items.csv", f"item_id;title;{name}\n{rows}")
     bench.file("interactions.csv", "user_id,item_id\nu,0\n")
     bench.prepare()
-    assert bench.column("items", "price") == read
+    assert bench.column("items", name) == read
 
 
 def test_what_of_users_can_not_be_used_is_said(bench):

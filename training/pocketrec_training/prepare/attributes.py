@@ -1,5 +1,6 @@
 """Facts about items and users besides text: numbers, truth values and words to filter by."""
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -8,7 +9,9 @@ from pocketrec_training.prepare.numbers import number, present
 
 _WHOLE = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _COMMA = r"^-?(?:[0-9]+|[0-9]{1,3}(?:[.][0-9]{3})+),[0-9]{2}$"
-"""`1.299,00`; with other than two digits after it a comma might also stand between thousands, or things."""
+"""`1.299,00`; with other than two digits after it a comma might also stand between thousands."""
+_PRICE = r"(?i)price|cost|preis|prix|precio|preço|prezzo|prijs|cena"
+"""Names of columns in which it can't stand between two things, as it does in sizes `36,38`."""
 
 
 def typed_attributes(
@@ -53,7 +56,7 @@ def _guessed(column: pl.Series) -> pl.Series:
         return texts.cast(pl.Int64)
     if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
         return texts.str.to_lowercase() == "true"
-    if len(values) and values.str.contains(_COMMA).all():
+    if len(values) and re.search(_PRICE, column.name) and values.str.contains(_COMMA).all():
         texts = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     numbers = texts.to_frame().select(number(pl.col(column.name))).to_series()
     decimal = not values.str.contains(r"^-?0[0-9]").any()
