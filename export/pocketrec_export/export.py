@@ -37,7 +37,7 @@ class ExportConfig(Config, frozen=True, kw_only=True):
     """Exporter of the graphs."""
     size: BundleSize = "base"
     """Of the encoder: as it was trained, or a student of it (`pocketrec_export.sizes`)."""
-    student: DistilConfig = DistilConfig(prune_vocabulary=True)
+    student: DistilConfig = DistilConfig(prune_vocabulary=("tiny", "nano"))
     """How a student is made, where the size asks for one."""
     index: IndexConfig = IndexConfig()
     gate: GateConfig = GateConfig()

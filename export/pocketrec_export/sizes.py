@@ -1,6 +1,6 @@
 """Sizes of a bundle: with the encoder as it was trained, or with a student of it.
 
-`base` ships the model's own encoder. `small` has at most six layers, `tiny` two narrow ones and a vocabulary cut to the
+`base` ships the model's own encoder. `small` has four of its layers, narrower, `tiny` two and a vocabulary cut to the
 domain, `nano` a static table of token vectors. API, index and all that behaviour taught are the same in each.
 """
 

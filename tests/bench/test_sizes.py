@@ -21,7 +21,7 @@ from pocketrec_training.train import train
 
 STUDENT = DistilConfig(
     held_out=0.2,
-    prune_vocabulary=True,
+    prune_vocabulary=("tiny", "nano"),
     tiny=ShallowConfig(layers=1, epochs=1),
     nano=NanoConfig(width=16, epochs=1),
 )

@@ -12,7 +12,7 @@ from pocketrec_export.export import ExportConfig, export
 
 STUDENT = DistilConfig(
     held_out=0.2,
-    prune_vocabulary=True,
+    prune_vocabulary=("tiny", "nano"),
     general_share=0.0,
     small=ShallowConfig(layers=4),
     tiny=ShallowConfig(layers=2, epochs=10, rate=2e-3, batch=8),

@@ -31,7 +31,7 @@ CARD = "distilled.json"
 _JUDGES = 500
 """Texts that say which units of a student stay."""
 Size = Literal["small", "tiny", "nano"]
-"""`small` and `tiny` have fewer of the teacher's layers, `tiny` narrower ones; `nano` is a static table."""
+"""`small` and `tiny` have fewer of the teacher's layers, and narrower ones; `nano` is a static table."""
 
 
 class ShallowConfig(ImitationConfig, frozen=True, kw_only=True):
@@ -58,15 +58,15 @@ class NanoConfig(ImitationConfig, frozen=True, kw_only=True):
 class DistilConfig(Config, frozen=True, kw_only=True):
     """Everything that distillation can be told, but for the student's size."""
 
-    prune_vocabulary: bool = False
-    """Whether only the tokens that the domain needs stay."""
+    prune_vocabulary: tuple[Size, ...] = ()
+    """Sizes of which only the tokens that the domain needs stay."""
     general_share: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """Share of all other tokens that stays, the most frequent first."""
     texts: Annotated[int, Meta(ge=1)] = 50_000
     """Most texts to learn from."""
     held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.05
     """Share of the items whose texts aren't learnt from: they show what the student is worth."""
-    small: ShallowConfig = ShallowConfig(layers=6)
+    small: ShallowConfig = ShallowConfig(layers=4, hidden_share=2 / 3, epochs=6)
     tiny: ShallowConfig = ShallowConfig(layers=2, hidden_share=0.5, epochs=6)
     nano: NanoConfig = NanoConfig()
 
@@ -118,7 +118,7 @@ def distil(model: Path, out: Path, size: Size, config: DistilConfig, seed: int =
     if len(texts.learn) < 2 or not texts.held_out:
         raise DataError(f"{card.name} has {len(texts.learn)} texts to learn from: too few for a student")
     weights, tokenizer = _weights(teacher), read_tokenizer(folder)
-    if config.prune_vocabulary:
+    if size in config.prune_vocabulary:
         used = {token for ids in token_ids(tokenizer, texts.learn, card.max_tokens) for token in ids}
         pruned = prune(tokenizer, used, config.general_share)
         tokenizer = pruned.tokenizer

@@ -69,8 +69,8 @@ def prune(tokenizer: Tokenizer, used: Collection[int], general_share: float) -> 
     model = tree["model"]
     if model["type"] not in ("WordPiece", "BPE", "Unigram"):
         raise ModelError(
-            f"a {model['type']} vocabulary can't be pruned: set prune_vocabulary=false, or with export "
-            "student.prune_vocabulary=false"
+            f"a {model['type']} vocabulary can't be pruned: set prune_vocabulary=[], or with export "
+            "student.prune_vocabulary=[]"
         )
     token_of = {number: token for token, number in tokenizer.get_vocab().items()}
     added = {entry["id"] for entry in tree["added_tokens"]}

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         choices=("small", "tiny", "nano"),
         required=True,
-        help="small, at most six of the teacher's layers; tiny, two of them, narrower; nano, static token table",
+        help="small, four of the teacher's layers, narrower; tiny, two; nano, static token table",
     )
     parser.add_argument(
         "--prune-vocabulary",
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     overrides = [*arguments.set]
     if arguments.prune_vocabulary:
-        overrides.append("prune_vocabulary=true")
+        overrides.append(f'prune_vocabulary=["{arguments.size}"]')
     config = load_config(DistilConfig, arguments.config, overrides)
     started = time.perf_counter()
     distilled = distil(arguments.model, arguments.out, arguments.size, config, arguments.seed)
