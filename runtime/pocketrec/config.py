@@ -46,6 +46,9 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
             raise ConfigError(f"{path} is not valid TOML: {error}") from None
     for line in overrides:
         _override(tree, line)
+    for name, field in _fields(kind).items():
+        if isinstance(field.default, Config) and isinstance(tree.get(name), dict):
+            tree[name] = _over(msgspec.to_builtins(field.default), tree[name])
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
@@ -94,6 +97,15 @@ def _inner(kind: type[Config], names: Sequence[str]) -> type[Config] | None:
 
 def _fields(kind: type[Config]) -> dict[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+def _over(defaults: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a section, over its own defaults, which need not be those of its type."""
+    both = {**defaults, **said}
+    for name, value in said.items():
+        if isinstance(value, dict) and isinstance(defaults.get(name), dict):
+            both[name] = _over(defaults[name], value)
+    return both
 
 
 def _override(tree: dict[str, Any], line: str) -> None:

@@ -46,6 +46,13 @@ def test_each_size_is_smaller_and_says_what_it_costs(bundles):
         assert quality["base/histories/loss"] == pytest.approx(0, abs=0.02)  # no text is read for a history
 
 
+def test_what_is_said_of_a_student_leaves_the_rest_of_it_as_it_was():
+    usual = ExportConfig().student
+    changed = load_config(ExportConfig, overrides=["student.small.layers=3", "student.texts=9"]).student
+    assert changed == replace(usual, texts=9, small=replace(usual.small, layers=3))
+    assert load_config(DistilConfig, overrides=["tiny.epochs=1"]).tiny == replace(DistilConfig().tiny, epochs=1)
+
+
 def test_small_is_the_model_itself_where_it_has_no_more_layers(bundles):
     assert (bundles / "small" / "encoder.onnx").read_bytes() == (bundles / "base" / "encoder.onnx").read_bytes()
     assert Manifest.read(bundles / "small").provenance["size"] == "small"
