@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         choices=("base", "small", "tiny", "nano"),
-        help="encoder: base, as trained; small, at most six layers; tiny, two narrow layers, distilled; "
+        help="encoder: base, as trained; small, four narrower layers; tiny, two, distilled; "
         "nano, static token table, distilled (default: base)",
     )
     parser.add_argument(
