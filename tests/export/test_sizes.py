@@ -58,6 +58,18 @@ def test_small_is_the_model_itself_where_it_has_no_more_layers(bundles):
     assert Manifest.read(bundles / "small").provenance["size"] == "small"
 
 
+def test_small_has_fewer_and_narrower_layers_and_knows_every_word_still(teacher, bundles, tmp_path):
+    way = ShallowConfig(layers=3, hidden_share=0.5, epochs=10, rate=2e-3, batch=8)
+    export(teacher, tmp_path / "small", replace(ExportConfig(), size="small", student=replace(STUDENT, small=way)))
+    base, small = (Manifest.read(folder) for folder in (bundles / "base", tmp_path / "small"))
+    assert small.encoder.name == f"{base.encoder.name}-small"
+    assert small.files["encoder.onnx"].bytes < base.files["encoder.onnx"].bytes
+    assert small.files["tokenizer.json"] == base.files["tokenizer.json"]
+    assert "attention 3 of 3" in small.provenance["fused"]
+    assert small.quality["base/queries/loss"] < 0.5
+    assert small.quality["base/histories/loss"] == pytest.approx(0, abs=0.02)
+
+
 def test_every_size_answers(bundles):
     for size in ("base", "small", "tiny", "nano"):
         recommender = Recommender.load(bundles / size)
