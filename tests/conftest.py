@@ -84,7 +84,9 @@ def toy_bundle(toy_model, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    """Vectors are cached in the run's own folder, not in the user's."""
-    monkeypatch.setenv("POCKETREC_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Vectors are cached in the run's own folder, not in the user's, whatever the scope of who wants them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKETREC_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from pocketrec.cpu import cpu_flags, cpu_name
 from pocketrec.digest import file_digest, text_digest
 from pocketrec.errors import ModelError
 from pocketrec.progress import progress
@@ -26,7 +27,8 @@ def text_vectors(
 ) -> NDArray[np.float32]:
     """Unit vectors of texts, float32 [texts, width].
 
-    The same texts with the same model come from the cache; each distinct text is encoded once.
+    The same texts with the same model come from the cache, if this PyTorch on this kind of CPU put them there; each
+    distinct text is encoded once.
 
     Args:
         texts: Any texts, repeated or not.
@@ -36,7 +38,7 @@ def text_vectors(
         what: What is encoded, for the progress bar.
     """
     distinct = sorted(set(texts))
-    name = text_digest(encoder_digest(encoder), pooling, str(max_tokens), *distinct)
+    name = text_digest(_arithmetic(), encoder_digest(encoder), pooling, str(max_tokens), *distinct)
     path = cache_folder() / "vectors" / f"{name}.npy"
     vectors = _cached(path, len(distinct))
     if vectors is None:
@@ -102,6 +104,11 @@ def _npy(array: NDArray[np.float32]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+def _arithmetic() -> str:
+    """What the last bits of a vector hang on beside model and text, so that the same seed gives the same model."""
+    return " ".join([torch.__version__, cpu_name(), *sorted(cpu_flags())])
 
 
 def encoder_digest(encoder: Path) -> str:
