@@ -127,6 +127,25 @@ def test_a_tuned_model_reads_as_it_learnt_to_after_saving(shop, toy_config, toy_
 
 
 @pytest.mark.parametrize("teacher", ["votes", "tower"])
+@pytest.mark.parametrize(
+    "way", [{"token_dropout": 0.4}, {"variants": 2, "field_dropout": 0.5}], ids=["tokens", "fields"]
+)
+def test_a_language_model_that_read_varied_texts_reads_the_usual_ones_otherwise(shop, toy_config, way, teacher):
+    plain = msgspec.structs.replace(
+        toy_config.encoder, tune="top:1", teacher=teacher, rounds=1, steps=20, rate=1e-2, texts=24
+    )
+    barely = msgspec.structs.replace(toy_config.training, epochs=1)
+    split = make_split(shop, "leave-last-out")
+    states = [
+        fit_model(shop, split, msgspec.structs.replace(toy_config, encoder=encoder, training=barely), seed=0)
+        .encoder.text_model.state_dict()
+        for encoder in (plain, msgspec.structs.replace(plain, **way))
+    ]  # fmt: skip
+    assert all(torch.isfinite(weight).all() for weight in states[1].values() if weight.is_floating_point())
+    assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("teacher", ["votes", "tower"])
 def test_a_killed_tuning_resumes_to_the_same_model(shop, toy_config, tmp_path, monkeypatch, teacher):
     encoder = msgspec.structs.replace(
         toy_config.encoder, tune="top:1", teacher=teacher, rounds=3, steps=20, rate=1e-2, texts=24

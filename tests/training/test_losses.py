@@ -143,7 +143,7 @@ def test_gradients_of_the_softmaxes_are_those_of_differences():
     )
 
 
-def test_hard_negatives_are_half_near_the_targets_and_never_nearer_than_the_margin():
+def test_hard_negatives_are_half_near_the_targets_and_half_any():
     vectors = unit(50, 6)
     near = nearest(vectors, 5)
     scores = vectors @ vectors.T - 2 * torch.eye(50)

@@ -8,7 +8,7 @@ import torch
 
 from pocketrec_export.graphs.user import TowerConfig, UserTower
 from pocketrec_export.title_fragments import FRAGMENTS
-from pocketrec_training.losses.negatives import nearest
+from pocketrec_training.losses.negatives import Negatives, nearest
 from pocketrec_training.processes import Processes
 from pocketrec_training.tower.item_table import ItemTable
 from pocketrec_training.tower.objective import Objective, ObjectiveConfig
@@ -70,6 +70,32 @@ def test_items_that_nobody_took_are_left_in_peace(made):
     loss_of(made, ObjectiveConfig()).backward()
     assert not table.residual.grad[COLD].any()
     assert table.residual.grad[1].any()
+
+
+def left_out_of(config, targets, drawn, taken, whose):
+    """By the objective, of items that stand on the axes but for the last, which is nearly the first."""
+    vectors = torch.eye(6)
+    vectors[5] = torch.tensor([0.95, 0, 0, 0, 0, (1 - 0.95**2) ** 0.5])
+    objective = Objective.of(config, torch.ones(6), torch.ones(6) > 0, Processes(0, 1, None))
+    rows = torch.tensor([1, 2, 3, 5])
+    negatives = Negatives(rows, torch.zeros(4), chosen=drawn)
+    return objective._left_out(negatives, vectors, torch.tensor(targets), torch.tensor(taken), torch.tensor(whose))
+
+
+def test_neither_the_target_nor_what_its_user_took_too_is_a_negative_of_those_chosen_for_the_batch():
+    taken, whose = [[-1, 0, 1], [2, 3, 0]], [0, 1, 1]
+    config = ObjectiveConfig(loss="sampled-softmax", negatives="in-batch")
+    left_out = left_out_of(config, [0, 2, 0], True, taken, whose)
+    assert left_out.tolist() == [[True, False, False, False]] + 2 * [[False, True, True, False]]
+    # Of a sample from the whole catalogue, correction counts on everything but the target itself.
+    left_out = left_out_of(ObjectiveConfig(loss="sampled-softmax"), [0, 2, 0], False, taken, whose)
+    assert left_out.tolist() == [[False] * 4, [False, True, False, False], [False] * 4]
+
+
+@pytest.mark.parametrize(("margin", "out"), [(0.1, True), (0.04, False)])
+def test_a_hard_negative_within_the_margin_of_the_target_is_none(margin, out):
+    config = ObjectiveConfig(loss="sampled-softmax", negatives="hard", margin=margin)
+    assert left_out_of(config, [0], True, [[0]], [0]).tolist() == [[False, False, False, out]]
 
 
 def test_among_fresh_items_no_other_is_target_or_negative(made):

@@ -15,6 +15,7 @@ from pocketrec import Recommender
 from pocketrec.errors import DataError
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.model import Model
+from pocketrec_training.augment.histories import HistoryAugmentation
 from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.evaluate.splits import make_split
 from pocketrec_training.tower.item_table import ItemTable
@@ -76,6 +77,19 @@ def test_every_loss_teaches_the_tower_a_taste(shop, toy_config, choice):
         ranked = rank_by_tower(model.user, vectors, split.test.histories, 10, 3, width=width)
         found = np.mean([target[0] in line for line, target in zip(ranked, split.test.targets, strict=True)])
         assert found > 0.3, width  # by chance: 3 of 40
+
+
+@pytest.mark.parametrize("way", ["crop", "drop", "mask", "substitute"])
+def test_varied_histories_teach_a_taste_too_and_other_weights(shop, toy_config, way):
+    split = make_split(shop, "leave-last-out")
+    varied = msgspec.structs.replace(toy_config.training, augmentation=HistoryAugmentation(**{way: 0.3}))
+    plain, model = (
+        fit_model(shop, split, msgspec.structs.replace(toy_config, training=training), seed=0)
+        for training in (toy_config.training, varied)
+    )
+    assert not np.array_equal(model.vectors, plain.vectors)
+    ranked = rank_by_tower(model.user, torch.from_numpy(model.vectors), split.test.histories, 10, 3)
+    assert np.mean([target[0] in line for line, target in zip(ranked, split.test.targets, strict=True)]) > 0.3
 
 
 def test_a_saved_model_loads_as_it_was(shop, toy_config, tmp_path):

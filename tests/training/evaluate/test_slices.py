@@ -25,6 +25,6 @@ def test_cases_fall_into_the_slices_they_were_made_for():
         "head": [True, False, False, False],
         "tail": [False, True, True, True],
         "cold": [False, False, True, False],
-        "short": [True, False, False, False],
-        "long": [False, False, False, True],
+        "short-history": [True, False, False, False],
+        "long-history": [False, False, False, True],
     }

@@ -46,7 +46,7 @@ def test_table_shows_subjects_first_and_baselines_from_best_to_worst(result):
 
 def test_slices_without_cases_are_left_out(result):
     header, *lines = slice_rows(result)
-    assert header[1:] == ["head", "tail", "short"]
+    assert header[1:] == ["head", "tail", "short-history"]
     assert [line[0] for line in lines] == ["bundle", "popularity", "markov"]
 
 

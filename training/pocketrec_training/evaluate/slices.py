@@ -50,9 +50,10 @@ def query_slices(queries: QueryParts, cold: NDArray[np.bool_]) -> dict[str, NDAr
 def slices(held_out: HeldOut, popularity: NDArray[np.int64], cold: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     """Cases by the kind of what they ask for.
 
-        head, tail   whether any target is a head item
-        cold         all targets without an interaction that anything was learnt or chosen by
-        short, long  histories of at most 5 and of more than 20 interactions
+        head, tail      whether any target is a head item
+        cold            all targets without an interaction that anything was learnt or chosen by
+        short-history   at most 5 interactions
+        long-history    more than 20
 
     Args:
         held_out: The cases.
@@ -69,6 +70,6 @@ def slices(held_out: HeldOut, popularity: NDArray[np.int64], cold: NDArray[np.bo
         "head": in_head,
         "tail": ~in_head,
         "cold": np.array([cold[rows].all() for rows in held_out.targets], dtype=np.bool_),
-        "short": lengths <= SHORT,
-        "long": lengths > LONG,
+        "short-history": lengths <= SHORT,
+        "long-history": lengths > LONG,
     }

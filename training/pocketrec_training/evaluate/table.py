@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pocketrec.results import Result
 
 COLUMNS = ("recall", "mrr", "hit", "coverage", "gini", "novelty", "diversity")
-_SLICES = ("head", "tail", "cold", "short", "long", "unlike")
+_SLICES = ("head", "tail", "cold", "short-history", "long-history", "unlike")
 
 Rows = list[list[str]]
 """Cells, the header first."""

@@ -1,1 +1,1 @@
-"""Losses, one a module, each with its equation and source."""
+"""Losses with their equations and sources, and where their negatives come from."""

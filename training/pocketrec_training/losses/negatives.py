@@ -37,8 +37,8 @@ class Negatives:
 
         Args:
             source: `uniform`: all items alike; `popular`: as often as people took them, to the power 3/4, with a little
-                for those that nobody took; `in-batch`: the other cases' targets, each once; `hard`: half of them
-                near the targets, each counted as one, and half uniform.
+                for those that nobody took; `in-batch`: the other cases' targets, each once (InfoNCE); `hard`: half of
+                them near the targets, each counted as one, and half uniform (Xiong et al. 2021, "ANCE").
             count: Size of the sample; the batch itself decides for `in-batch`.
             popularity: Float [items], interactions with each item.
             targets: Int64 [cases], the batch's targets.
@@ -78,7 +78,10 @@ def in_batch_share(shares: Tensor, count: int) -> Tensor:
 
 @torch.no_grad()
 def nearest(vectors: Tensor, count: int = NEAR) -> Tensor:
-    """Rows of each item's nearest others by inner product, int64 [items, at most count]."""
+    """Rows of each item's nearest others by inner product, int64 [items, at most count].
+
+    Exact, as all items are asked at once: an index that had to be built anew each epoch would take longer.
+    """
     count = min(count, len(vectors) - 1)
     found = []
     for start in range(0, len(vectors), 1024):

@@ -1,4 +1,8 @@
-"""Softmax over items, whole or sampled."""
+"""Softmax over items, whole or sampled.
+
+With the other cases' targets for negatives the sampled one is InfoNCE (van den Oord et al. 2018, "Representation
+learning with contrastive predictive coding") with logQ.
+"""
 
 from typing import Any
 
@@ -13,7 +17,7 @@ _BLOCK = 256
 def full_softmax(
     users: Tensor, vectors: Tensor, targets: Tensor, temperature: float, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Mean of -log softmax_i(u.v_i / temperature) at each user's target.
+    """Mean of -log exp(u.v+ / t) / sum_i exp(u.v_i / t) over the cases; t is the temperature, i runs over all items.
 
     The logits, by far the largest array of training, are never there as a whole: each block of cases gives its part of
     the gradient while its own are at hand (Hsu et al. 2024, "Liger Kernel"). That takes 0.6 of the time.
@@ -78,6 +82,8 @@ def sampled_softmax(
     temperature: float,
 ) -> Tensor:
     """Softmax over the target and a sample of the catalogue that all cases share, corrected for how it was drawn.
+
+        L = -log exp(u.v+ / t) / (exp(u.v+ / t) + sum_j exp(u.v_j / t - log c_j))
 
     A negative that is expected c times in the sample stands for 1 / c items, so log c is taken off its logit (Bengio
     and Senecal 2008; "logQ"). The target is always there and stands for itself, so nothing is taken off its own
