@@ -27,8 +27,8 @@ class _Entry(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-_TERMINAL = "pocketrec_export.terminal"
-"""Where bars are drawn for every part; named, as commands are, and loaded by those alone that need it."""
+_DISPLAY = "pocketrec_export.progress_display"
+"""Where progress is shown for every part; named, as commands are, and loaded by those alone that need it."""
 _EXPORT = ("torch", "onnx", "tqdm", "transformers")
 _TRAINING = (*_EXPORT, "accelerate", "peft", "polars", "scipy")
 COMMANDS = {
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = _parser(name)
         arguments = parser.parse_args(words)
         if not arguments.quiet:
-            importlib.import_module(_TERMINAL).show_on_terminal()
+            importlib.import_module(_DISPLAY).show_on_stderr()
         cast(Command, arguments.command_module).run(arguments)
     except (PocketrecError, ValueError, OSError) as error:
         print(f"pocketrec: {_one_line(error)}", file=sys.stderr)
