@@ -10,10 +10,11 @@ import numpy as np
 from pocketrec.config import Config
 from pocketrec.manifest import Manifest, contents
 from pocketrec.progress import progress
-from pocketrec.proof import Answers, Probe, compare
+from pocketrec.proof import Answers, Probe
 from pocketrec.results import Machine, installed_versions
 from pocketrec.staging import check_replaceable, staged_folder
 from pocketrec.text import clean_text
+from pocketrec.verdict import compare
 from pocketrec_export.bundle_writer import Form, Graph, Tables, write_bundle
 from pocketrec_export.distil.distillation import DistilConfig
 from pocketrec_export.full_graphs import FullGraphs
@@ -22,7 +23,6 @@ from pocketrec_export.int8.forms import Int8Forms
 from pocketrec_export.int8.gate import GateConfig, first_half, probe_of
 from pocketrec_export.int8.precision import Choice, Gate, Variants, choose_precision
 from pocketrec_export.item_indexes import ItemIndexes
-from pocketrec_export.later_items import LaterItems
 from pocketrec_export.model import Model
 from pocketrec_export.routes.route import Route
 from pocketrec_export.shapes import Inputs
@@ -68,7 +68,7 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
     """
     check_replaceable(out, "a bundle", contents(out))
     base = Model.load(model_folder)
-    probe = probe_of(base.held_out, base.items, config.gate, seed)
+    probe = probe_of(base.held_out, base.items, base.popularity, config.gate, seed)
     with (
         tempfile.TemporaryDirectory(prefix="pocketrec-export-") as name,
         progress("Exporting", total=4) as shown,
@@ -87,12 +87,11 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         quality = choice.verdicts["all"].quality
         if before is not None:
             quality |= compare(before, choice.answers, probe, config.gate.bound).against_base
-        later = LaterItems.of(model, choice.form.graphs["encoder"].path)
         with staged_folder(out) as folder:
             proof = choice.proof if config.gate.proof else None
             fused = ", ".join(f"{name} {count}" for name, count in full.encoder.fusions.items())
             facts = {"size": config.size, "fused": fused, **_provenance(model)}
-            manifest = write_bundle(folder, model, choice.form, quality, facts, later, proof)
+            manifest = write_bundle(folder, model, choice.form, quality, facts, choice.later, proof)
     return Exported(manifest, choice, full)
 
 

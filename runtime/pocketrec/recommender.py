@@ -7,6 +7,7 @@ of the history's items, under the request's rules; features -> scorer; diversity
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +115,16 @@ class Recommender:
             OverlayError: The overlay's file is none, or damaged.
         """
         opened = Bundle.open(Path(bundle), threads)
+        if overlay is None:
+            return cls.of(opened)
+        open_overlay = Overlay.copied if read_only else Overlay.open
+        read = partial(_read_items, opened)
+        return cls(opened, open_overlay(Path(overlay), opened.reading, opened.manifest.dim, read))
 
-        def read(items: Sequence[Item]) -> Vectors:
-            return _read_items(opened, items)
-
-        folder = None if overlay is None else Path(overlay)
-        if folder is not None and read_only:
-            return cls(opened, Overlay.copied(folder, opened.reading, opened.manifest.dim, read))
-        return cls(opened, Overlay.open(folder, opened.reading, opened.manifest.dim, read))
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Recommender":
+        """Over a bundle that is open; what is changed lasts as long as this object."""
+        return cls(bundle, Overlay.open(None, bundle.reading, bundle.manifest.dim, partial(_read_items, bundle)))
 
     @property
     def manifest(self) -> Manifest:

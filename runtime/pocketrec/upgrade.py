@@ -19,8 +19,9 @@ from pocketrec.manifest import FORMAT, Manifest, NeighbourFacts, contents, descr
 from pocketrec.neighbours import Neighbours
 from pocketrec.newcomer_votes import NewcomerVotes, stand_ins
 from pocketrec.newcomers import settled
-from pocketrec.proof import FILE, Answers, Proof, Verdict, compare
+from pocketrec.proof import FILE, Answers, Proof
 from pocketrec.staging import check_replaceable, staged_folder
+from pocketrec.verdict import Verdict, compare
 
 
 def upgrade(folder: Path, out: Path) -> Manifest:

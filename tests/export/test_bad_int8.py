@@ -12,7 +12,10 @@ from onnx import numpy_helper
 from torch import nn
 
 from pocketrec.bundle import Bundle
+from pocketrec.encoder import TextEncoder
 from pocketrec.neighbours import Neighbours
+from pocketrec.text import clean_text
+from pocketrec.verdict import COMPANY
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.graphs.encoder import Encoder, TextModel
 from pocketrec_export.int8 import forms as int8_forms
@@ -57,9 +60,8 @@ def readable(toy_model, tmp_path):
 
     def write(change):
         text_model = TextModel.open(model.encoder_folder)
-        table = text_model.transformer.get_input_embeddings()
         with torch.no_grad():
-            change(table.weight)
+            change(text_model.transformer)
         encoder = Encoder(text_model, nn.Linear(text_model.width, model.card.dim))
         encoder.projection.load_state_dict(model.encoder.projection.state_dict())
         card = replace(model.card, tuned="all")  # so that its weights are written
@@ -99,16 +101,44 @@ def test_a_poisoned_calibration_set_is_blocked(toy_model, tmp_path, monkeypatch)
     assert facts.precision == "fp32" or facts.spared
 
 
-def test_a_table_with_one_giant_row_is_blocked_and_gets_a_scale_for_each_row(readable, tmp_path):
-    """A vocabulary of many languages has tokens that nobody trained; one scale for the table rounds the others away."""
+def giant(transformer):
+    """One row, of the unknown token, which the shop's titles don't have."""
+    transformer.get_input_embeddings().weight[1] = 1000.0
 
-    def giant(weight):
-        weight[1] = 1000.0  # the unknown token, which the shop's titles don't have
 
-    verdict, facts = judged(readable(giant), tmp_path)
+def multilingual(transformer):
+    """Five hundred words of other languages, which nobody trained."""
+    known = transformer.config.vocab_size
+    transformer.resize_token_embeddings(known + 500)
+    torch.nn.init.normal_(transformer.get_input_embeddings().weight[known:], std=300)
+
+
+@pytest.mark.parametrize("change", [giant, multilingual])
+def test_a_table_of_which_some_rows_are_huge_is_blocked_and_gets_a_scale_for_each_row(readable, tmp_path, change):
+    """One scale for the table rounds the others away."""
+    verdict, facts = judged(readable(change), tmp_path)
     assert not verdict.passed
     assert facts.precision == "int8"
     assert facts.spared[0] == TABLE
+
+
+def test_int8_that_reads_a_text_otherwise_beside_others_is_blocked(toy_model, tmp_path, monkeypatch):
+    """As it does where texts are read in batches: activations have one scale for all of a run."""
+
+    def in_batches(self, texts, dim):
+        tokens = [self.reader.ids(clean_text(text)) for text in texts]
+        ids = np.zeros((len(texts), max(map(len, tokens), default=1)), np.int64)
+        mask = np.zeros_like(ids)
+        for row, own in enumerate(tokens):
+            ids[row, : len(own)], mask[row, : len(own)] = own, 1
+        return self._graph.run({"input_ids": ids, "attention_mask": mask})
+
+    monkeypatch.setattr(TextEncoder, "encode", in_batches)
+    verdict, facts = judged(toy_model, tmp_path)
+    assert not verdict.passed
+    assert verdict.company > COMPANY
+    assert facts.precision == "fp32"  # which padding changes by less
+    assert "with its company" in facts.reason
 
 
 def test_an_encoder_that_passes_alone_and_not_beside_the_others_spares_operators(toy_model, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """From a model folder to a bundle, through the gate."""
 
+import dataclasses
 import hashlib
 
 import msgspec
@@ -11,16 +12,18 @@ from onnx import numpy_helper
 
 from pocketrec import Item, Recommender
 from pocketrec.bundle import Bundle
+from pocketrec.cli import main
 from pocketrec.config import load_config
 from pocketrec.errors import DataError, ModelError
 from pocketrec.graphs import open_session
 from pocketrec.manifest import Manifest
 from pocketrec.newcomers import settled
-from pocketrec.proof import Answers, Probe, compare
+from pocketrec.proof import Answers, Probe
+from pocketrec.verdict import compare
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.index_builder import IndexConfig, build_index
 from pocketrec_export.int8 import forms as int8_forms
-from pocketrec_export.int8.gate import GateConfig, first_half
+from pocketrec_export.int8.gate import GateConfig, first_half, probe_of
 from pocketrec_export.int8.quantise import dynamic_int8, stored_int8
 from pocketrec_export.model import Model
 from pocketrec_export.routes import optimum_exporter
@@ -129,6 +132,39 @@ def test_a_lucky_mean_is_not_enough_for_the_gate():
     assert not verdict.passed
 
 
+def newcomers(table):
+    """Of a bundle that was asked for newcomers alone."""
+    return dataclasses.replace(answers(np.zeros((len(table), 10), np.int32)), newcomers=table)
+
+
+def test_of_newcomers_only_a_loss_that_is_certain_fails():
+    random = np.random.default_rng(0)
+    targets = [np.array([row], np.int32) for row in range(200)]
+    probe = dataclasses.replace(probe_of_users(targets, 1), users=targets, arrivals=np.arange(200, dtype=np.int32))
+    good = np.stack([np.r_[row, 1000 + random.permutation(9)] for row in range(200)]).astype(np.int32)
+    other, worse = good.copy(), good.copy()
+    good[:10, 0], other[10:22, 0], worse[:40, 0] = 5000, 5000, 5000
+    verdict = compare(newcomers(good), newcomers(other), probe, BOUND)  # ten gain and twelve lose
+    assert verdict.losses["newcomers"] == pytest.approx(2 / 190)
+    assert verdict.passed
+    verdict = compare(newcomers(good), newcomers(worse), probe, BOUND)
+    assert not verdict.passed
+    assert verdict.lowers["newcomers"] > BOUND
+    assert f"of newcomers {verdict.losses['newcomers']:+.2%}, at least" in verdict.words
+    assert (verdict.loss, verdict.upper, verdict.overlap) == (0.0, 0.0, 1.0)  # those of histories
+
+
+def test_the_gate_asks_for_a_tenth_of_what_was_taken_as_newcomers(toy_model):
+    model = Model.load(toy_model)
+    probe = probe_of(model.held_out, model.items, model.popularity, GateConfig(), 0)
+    assert len(probe.arrivals) == int((model.popularity > 0).sum()) // 10
+    assert (model.popularity[probe.arrivals] > 0).all()
+    asked = [row for rows in probe.newcomer_targets for row in rows.tolist()]
+    assert set(asked) == set(probe.arrivals.tolist())
+    untitled = [msgspec.structs.replace(item, title=" ") for item in model.items]
+    assert not len(probe_of(model.held_out, untitled, model.popularity, GateConfig(), 0).arrivals)
+
+
 def test_a_user_asked_at_several_moments_counts_once():
     """Both bundles rank equally well on average, each better at other moments: the interval must be that of users."""
     random = np.random.default_rng(0)
@@ -188,6 +224,19 @@ def test_the_manifest_says_what_form_each_graph_has(toy_bundle):
         assert facts.ir == graph.ir_version > 0
         assert facts.producer == f"{graph.producer_name} {graph.producer_version}".strip() != ""
         assert facts.opset in [part.version for part in graph.opset_import if part.domain == ""]
+
+
+@pytest.mark.parametrize("route", ["dynamo", "optimum"])
+def test_a_bundle_by_another_route_recommends_the_same(toy_model, toy_bundle, tmp_path, route):
+    export(toy_model, tmp_path / "bundle", ExportConfig(route=route))
+    said = {"dynamo": "dynamo=True", "optimum": "optimum"}[route]
+    assert said in Manifest.read(tmp_path / "bundle").graphs["encoder"].route
+    assert main(["verify", str(tmp_path / "bundle")]) == 0
+    mine, usual = (Recommender.load(folder) for folder in (tmp_path / "bundle", toy_bundle))
+    for row in range(12):
+        history = [f"red-{row % 6}", f"blue-{row % 5}"]
+        assert mine.rank(history, k=3) == usual.rank(history, k=3)
+        assert mine.rank(query=f"{history[0][:-2]} cup", k=3) == usual.rank(query=f"{history[0][:-2]} cup", k=3)
 
 
 def test_both_routes_give_the_same_vectors(toy_model, tmp_path):

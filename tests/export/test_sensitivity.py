@@ -9,10 +9,18 @@ from onnx import TensorProto, numpy_helper
 
 from pocketrec import Recommender
 from pocketrec.config import load_config
+from pocketrec_export.bundle_writer import Form, Tables
 from pocketrec_export.export import ExportConfig, export
+from pocketrec_export.full_graphs import FullGraphs
+from pocketrec_export.index_builder import IndexConfig
 from pocketrec_export.int8 import forms as int8_forms
+from pocketrec_export.int8.forms import Int8Forms
+from pocketrec_export.int8.gate import GateConfig, probe_of
+from pocketrec_export.int8.precision import Gate, Variants
 from pocketrec_export.int8.quantise import dynamic_int8
 from pocketrec_export.int8.sensitivity import Sensitivity, fewest_spared, scan
+from pocketrec_export.item_indexes import ItemIndexes
+from pocketrec_export.model import Model
 
 SPOILT = "EmbedLayerNormalization_0"
 
@@ -49,6 +57,27 @@ def test_a_spoilt_operator_is_found_and_its_arithmetic_stays_float32(toy_model, 
     assert table in {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.INT8}
     assert exported.choice.verdicts["all"].upper <= 0.1
     Recommender.load(tmp_path / "bundle").recommend(query="red cup")
+
+
+@pytest.mark.parametrize("operator", ["Attention_1", "intermediate/dense/MatMul"])
+def test_a_spoilt_layer_is_found_by_rankings(model_of_shape, tmp_path, monkeypatch, operator):
+    """In a model all of whose layers matter."""
+    model = Model.load(model_of_shape("bert", max_position_embeddings=80))
+    graphs = FullGraphs.of(model, "torch", tmp_path).graphs
+    full = graphs["encoder"]
+    forms = Int8Forms.dynamic(full, tables=True)
+    spoilt = next(name for name in forms.operators if name.endswith(operator))
+    monkeypatch.setattr(int8_forms, "dynamic_int8", spoiling(spoilt))
+    probe = probe_of(model.held_out, model.items, model.popularity, GateConfig(), 0)
+    indexes = ItemIndexes.of(model, full, IndexConfig(), tmp_path)
+    gate = Gate(
+        Variants(model, Form(graphs, indexes.full, Tables.full(model)), {"encoder": forms}, indexes),
+        probe, 0.01, tmp_path,
+    )  # fmt: skip
+    found = gate.sparing("encoder", {})
+    assert gate.scanned["encoder"][0].operator == spoilt
+    assert gate.scanned["encoder"][0].loss > 3 * max(one.loss for one in gate.scanned["encoder"][1:])
+    assert found is None or spoilt in found.spared
 
 
 def test_the_scan_puts_first_what_float32_buys_most_for():

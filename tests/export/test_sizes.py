@@ -80,8 +80,11 @@ def test_every_size_answers(bundles):
 @pytest.mark.parametrize("shape", ["mobilebert", "mpnet", "xlm-roberta", "gpt2", "qwen2", "qwen3"])
 def test_every_shape_of_model_exports_at_every_size(shape, model_of_shape, tmp_path):
     model = model_of_shape(shape)
-    student = replace(STUDENT, tiny=ShallowConfig(layers=1, epochs=1), nano=NanoConfig(width=16, epochs=1))
-    for size in ("base", "small", "tiny", "nano"):  # of two layers, `small` is the model itself
+    narrow = ShallowConfig(layers=1, hidden_share=0.5, epochs=1)
+    student = replace(
+        STUDENT, small=narrow, tiny=ShallowConfig(layers=1, epochs=1), nano=NanoConfig(width=16, epochs=1)
+    )
+    for size in ("base", "small", "tiny", "nano"):
         out = tmp_path / size
         # The gate is others' business: it would search for what to spare in encoders that know nothing of the shop.
         config = load_config(ExportConfig, overrides=["gate.cases=20", "gate.bound=1"])
@@ -89,6 +92,7 @@ def test_every_shape_of_model_exports_at_every_size(shape, model_of_shape, tmp_p
         recommender = Recommender.load(out)
         assert len(recommender.recommend(["red-1"], query="blue cup", k=5)) == 5
         assert Manifest.read(out).provenance["size"] == size
+        assert Manifest.read(out).encoder.name.endswith(f"-{size}") == (size != "base")
         assert main(["verify", str(out)]) == 0
 
 

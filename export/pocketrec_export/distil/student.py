@@ -1,4 +1,4 @@
-"""The `tiny` student: some of the teacher's layers, and all else of it."""
+"""The `small` and `tiny` students: some of the teacher's layers, and all else of it."""
 
 import copy
 
@@ -26,7 +26,7 @@ def shallower(teacher: TextModel, layers: int) -> TextModel:
     if layers >= depth:
         raise ModelError(
             f"the teacher ({config.model_type}) has {depth} layers: a student of {layers} would be no smaller; "  # type: ignore[union-attr]
-            "set tiny.layers to fewer (student.tiny.layers with export), or take --size nano"
+            "set SIZE.layers to fewer (student.SIZE.layers with export), or take --size nano"
         )
     stack = layers_of(transformer)
     chosen = np.linspace(0, depth - 1, layers).round().astype(int).tolist()

@@ -14,8 +14,9 @@ import msgspec
 import onnx
 
 from pocketrec.progress import progress
-from pocketrec.proof import COMPANY, Answers, Probe, Proof, Verdict, compare
+from pocketrec.proof import Answers, Probe, Proof
 from pocketrec.staging import staged_folder
+from pocketrec.verdict import COMPANY, Verdict, compare
 from pocketrec_export.bundle_writer import ROLES, Form, Graph, write_bundle
 from pocketrec_export.int8.forms import Int8Forms, Storage
 from pocketrec_export.int8.gate import GateConfig
@@ -39,9 +40,9 @@ class Variants:
     """Graphs by role."""
     indexes: ItemIndexes
 
-    def on_trial(self, folder: Path, form: Form) -> None:
+    def on_trial(self, folder: Path, form: Form, later: LaterItems) -> None:
         """Fill an empty folder with a bundle of one mixture, to be asked what the gate asks."""
-        write_bundle(folder, self.model, form, {}, {}, LaterItems.unasked(self.model), None)
+        write_bundle(folder, self.model, form, {}, {}, later, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Choice:
     """By role, each graph alone in int8, wholly; `item weights` those alone; `all` is what ships, together."""
     answers: Answers
     """What was answered by what ships."""
+    later: LaterItems
+    """What it knows for items that are added later."""
     proof: Proof
     """What was asked, and what the float32 bundle answered."""
 
@@ -77,14 +80,23 @@ class Gate:
     def __init__(self, variants: Variants, probe: Probe, bound: float, work: Path) -> None:
         self.variants, self.probe, self.bound, self.work = variants, probe, bound, work
         self.ids = [item.id for item in variants.model.items]
+        self.read: dict[Path, LaterItems] = {}
         self.before = self.answers(variants.full, probe)
         self.scanned: dict[str, list[Sensitivity]] = {}
 
     def answers(self, form: Form, probe: Probe) -> Answers:
         """Of a mixture."""
+        later = self.later(form) if len(probe.arrivals) else LaterItems.unasked(self.variants.model)
         with staged_folder(self.work / "trial") as folder:
-            self.variants.on_trial(folder, form)
+            self.variants.on_trial(folder, form, later)
         return Answers.of(self.work / "trial", probe, self.ids)
+
+    def later(self, form: Form) -> LaterItems:
+        """What a mixture knows for later items: each encoder reads the catalogue once."""
+        encoder = form.graphs["encoder"].path
+        if encoder not in self.read:
+            self.read[encoder] = LaterItems.of(self.variants.model, encoder)
+        return self.read[encoder]
 
     def candidate(self, role: str, graph: Graph) -> _Candidate:
         """One graph beside the others in float32."""
@@ -154,10 +166,11 @@ class Gate:
         return scan(forms.operators, loss)
 
     def _requests_to(self, role: str) -> Probe:
-        """The part of the probe that a graph has to do with."""
+        """The part of the probe that a graph has to do with; newcomers would take a reading of the catalogue each."""
+        part = replace(self.probe, arrivals=self.probe.arrivals[:0])
         if role == "encoder":
-            return replace(self.probe, users=[], user_targets=[])
-        return replace(self.probe, queries=[], query_targets=[])
+            return replace(part, users=[], user_targets=[])
+        return replace(part, queries=[], query_targets=[])
 
 
 def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work: Path) -> Choice:
@@ -197,7 +210,8 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
     }
     graphs = {role: _described(graph, words[role]) for role, graph in form.graphs.items()}
     shipped = Form(graphs, form.index, replace(form.tables, reason=words[ITEM_WEIGHTS]))
-    return Choice(shipped, {**verdicts, "all": together}, answers, Proof(probe, gate.before, config.bound))
+    proof = Proof(probe, gate.before, config.bound)
+    return Choice(shipped, {**verdicts, "all": together}, answers, gate.later(form), proof)
 
 
 def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str, _Candidate], Form, Answers, Verdict]:
