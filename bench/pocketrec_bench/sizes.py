@@ -12,16 +12,20 @@ from typing import get_args
 
 import msgspec
 
+from pocketrec.digest import file_digest
 from pocketrec.errors import DataError
 from pocketrec.manifest import Manifest
 from pocketrec.progress import progress
 from pocketrec.results import Machine, Result, installed_versions
+from pocketrec.staging import write_whole
 from pocketrec_bench.size_latency import CANDIDATES, PEER, RUN, time_sizes
+from pocketrec_bench.typed_requests import TypedRequests
 from pocketrec_export.export import ExportConfig, export
 from pocketrec_export.model import Model
 from pocketrec_export.sizes import BundleSize, takes_student
 from pocketrec_training.evaluate.evaluation import evaluate
 from pocketrec_training.evaluate.report import EvaluationOptions
+from pocketrec_training.experiments.claim import claim
 
 SIZES: tuple[BundleSize, ...] = get_args(BundleSize)
 _EXPORT = ExportConfig()
@@ -56,6 +60,9 @@ class Trained:
                 model = found[0].parent
                 loaded = Model.load(model)
                 itself = frozenset(size for size in SIZES if not takes_student(loaded, size, _EXPORT.student))
+                digests = {name: file_digest(model / name) for name in ("model.json", "vectors.npy")}
+                settings = {"model": digests, "export": msgspec.to_builtins(_EXPORT)}
+                claim(folder / "sizes" / stem, "sizes.json", "sizes of a model", settings)
                 yield cls(folder.name, folder / "dataset", model, folder / "sizes" / stem, figure, itself)
             elif stem == "seed":
                 raise DataError(f"{folder} holds no seed-N/model: give folders that `pocketrec experiment` left")
@@ -79,6 +86,17 @@ class Trained:
             evaluate(self.data, self.model if bundle is None else None, bundle, None, _OPTIONS).write(kept)
         return Result.read(kept).metrics[self.figure]
 
+    def typed(self, size: BundleSize | None) -> float:
+        """NDCG@10 of requests of history and text, of the same."""
+        size = "base" if size in self.itself else size
+        kept = self.work / f"{size or 'model'}-typed.json"
+        if not kept.exists():
+            model = Model.load(self.model)
+            asked = TypedRequests.of(self.data, model.card.split)
+            reached = asked.model(model) if size is None else asked.bundle(self.bundle(size))
+            write_whole(kept, msgspec.json.encode(reached))
+        return msgspec.json.decode(kept.read_bytes(), type=float)
+
 
 def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> Result:
     """Export, measure and time every size.
@@ -90,12 +108,12 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
 
     Returns:
         For each size its encoder's megabytes, the milliseconds of a text, and shares of the float32 model's NDCG@10: of
-        histories, of cold items, of queries; the worst of all experiments, each one's own under its name. Where that
-        model finds nothing, there is no share.
+        histories, of histories with text, of cold items, of queries; the worst of all experiments, each one's own under
+        its name. Where that model finds nothing, there is no share.
 
     Raises:
         ValueError: `calls` is less than 1.
-        DataError: A folder holds no model, or was exported from other data.
+        DataError: A folder holds no model, or its sizes are those of another model or of other settings.
     """
     if calls < 1:
         raise ValueError(f"calls={calls} must be at least 1")
@@ -114,6 +132,7 @@ def measure_sizes(folders: Sequence[Path], calls: int = 400, seed: int = 0) -> R
                 figures = {f"{'cold_' * cold}ndcg_share": (model.measured(size), whole)}
                 if not cold:
                     figures["query_ndcg_share"] = _of_queries(quality)
+                    figures["text_history_ndcg_share"] = model.typed(size), model.typed(None)
                 for name, (reached, full) in figures.items():
                     if full > 0:  # a model that finds nothing has nothing to keep a share of
                         metrics[f"{model.name}/{size}/{name}"] = round(reached / full, 4)

@@ -3,6 +3,7 @@
 import shutil
 import time
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -13,10 +14,13 @@ from pocketrec.results import Result
 from pocketrec_bench import sizes
 from pocketrec_bench.size_latency import RUN, WARM_UP, medians
 from pocketrec_bench.sizes import SIZES
+from pocketrec_bench.typed_requests import TypedRequests
 from pocketrec_export.distil.distillation import DistilConfig, NanoConfig, ShallowConfig
 from pocketrec_export.export import ExportConfig
+from pocketrec_export.model import Model
 from pocketrec_training.dataset import Dataset
 from pocketrec_training.evaluate.evaluation import evaluate
+from pocketrec_training.evaluate.model_ranker import ModelRanker
 from pocketrec_training.train import train
 
 STUDENT = DistilConfig(
@@ -80,6 +84,31 @@ def test_what_is_there_is_not_done_again(experiment, measured):
     before = {path: path.stat().st_mtime_ns for path in (experiment / "sizes").rglob("*") if path.is_file()}
     assert main(["sizes", str(experiment), "--calls", "2"]) == 0
     assert {path: path.stat().st_mtime_ns for path in (experiment / "sizes").rglob("*") if path.is_file()} == before
+
+
+def test_requests_of_history_and_text_are_asked_of_model_and_bundles(experiment, measured):
+    asked = TypedRequests.of(experiment / "dataset", "leave-last-out")
+    shop = Dataset.load(experiment / "dataset")
+    assert len(asked.queries) > 50
+    wanted = shop.items[int(asked.targets[0][0])].title
+    assert wanted.startswith(asked.queries[0])
+    trained = Model.load(experiment / "seed-0" / "model")
+    ranker = ModelRanker(trained)
+    typed, untyped = ranker.ask(asked.histories, asked.queries, 10), ranker.rank(asked.histories, 10)
+    assert not np.array_equal(typed, untyped)
+    model = asked.model(trained)
+    for size in ("base", "tiny", "nano"):
+        shipped = asked.bundle(experiment / "sizes" / "seed" / size)
+        assert measured[0].metrics[f"{size}/text_history_ndcg_share"] == pytest.approx(shipped / model, abs=1e-3)
+    assert measured[0].metrics["base/text_history_ndcg_share"] == pytest.approx(1, abs=0.05)
+
+
+def test_sizes_of_another_model_are_not_taken_for_this_ones(experiment, measured, tmp_path, monkeypatch, capsys):
+    other = shutil.copytree(experiment, tmp_path / "other")
+    card = other / "seed-0" / "model" / "model.json"
+    card.write_text(card.read_text().replace('"seed":0', '"seed":1').replace('"seed": 0', '"seed": 1'))
+    assert main(["sizes", str(other), "--calls", "2"]) == 1
+    assert "holds sizes of a model with other settings" in capsys.readouterr().err
 
 
 def test_of_a_model_that_finds_nothing_there_is_no_share(experiment, measured, capsys):

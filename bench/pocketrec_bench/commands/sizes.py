@@ -25,13 +25,14 @@ def run(arguments: argparse.Namespace) -> None:
     result = measure_sizes(arguments.folders, arguments.calls, arguments.seed)
     figures = result.metrics
     print(f"{', '.join(folder.name for folder in arguments.folders)} on {result.machine.cpu}, one thread")
-    print(f"{'size':<22} {'MB':>6} {'text ms':>8} {'histories':>10} {'cold':>8} {'queries':>8}")
+    print(f"{'size':<22} {'MB':>6} {'text ms':>8} {'histories':>10} {'with text':>10} {'cold':>8} {'queries':>8}")
     for size in SIZES:
-        shares = [f"{size}/{name}" for name in ("ndcg_share", "cold_ndcg_share", "query_ndcg_share")]
+        kinds = ("ndcg_share", "text_history_ndcg_share", "cold_ndcg_share", "query_ndcg_share")
+        shares = [f"{size}/{name}" for name in kinds]
         said = [f"{figures[name]:.1%}" if name in figures else "" for name in shares]
         print(
             f"{size:<22} {figures[f'{size}/encoder_mb']:>6.1f} {figures[f'{size}/encode_p50_ms']:>8.3f} "
-            f"{said[0]:>10} {said[1]:>8} {said[2]:>8}"
+            f"{said[0]:>10} {said[1]:>10} {said[2]:>8} {said[3]:>8}"
         )
     if f"{PEER}/encode_p50_ms" in figures:
         print(f"{PEER:<22} {'':>6} {figures[f'{PEER}/encode_p50_ms']:>8.3f}")

@@ -54,12 +54,16 @@ class ModelRanker:
 
     def search(self, queries: Sequence[str], k: int) -> Rows:
         """Rows of the k best items for each query alone, as `rank` gives them."""
+        return self.ask([np.zeros(0, np.int32)] * len(queries), queries, k)
+
+    def ask(self, histories: Sequence[Rows], queries: Sequence[str], k: int) -> Rows:
+        """Rows of the k best items for each history with what its person typed, as `rank` gives them."""
         model = self._model
         folder, most = model.encoder_folder, model.card.max_tokens
         read = encode_texts(queries, model.encoder.text_model, folder, most, "Reading queries")
         with torch.inference_mode():
             typed = F.normalize(model.encoder.projection(torch.from_numpy(read)), dim=-1)
-        return self._ranked([np.zeros(0, np.int32)] * len(queries), k, typed)
+        return self._ranked(histories, k, typed)
 
     def _ranked(
         self,
