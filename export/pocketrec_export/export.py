@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from pocketrec_export.full_graphs import FullGraphs
 from pocketrec_export.index_builder import IndexConfig
 from pocketrec_export.int8.forms import Int8Forms
 from pocketrec_export.int8.gate import GateConfig, first_half, probe_of
-from pocketrec_export.int8.precision import Choice, Gate, Variants, choose_precision
+from pocketrec_export.int8.precision import Choice, Gate, Variants, choose_precision, keep_float32
 from pocketrec_export.item_indexes import ItemIndexes
 from pocketrec_export.model import Model
 from pocketrec_export.routes.route import Route
@@ -39,6 +40,8 @@ class ExportConfig(Config, frozen=True, kw_only=True):
     """Of the encoder: as it was trained, or a student of it (`pocketrec_export.sizes`)."""
     student: DistilConfig = DistilConfig(prune_vocabulary=("tiny", "nano"))
     """How a student is made, where the size asks for one."""
+    precision: Literal["int8", "float32"] = "int8"
+    """int8 where the gate lets it through, or all in float32."""
     index: IndexConfig = IndexConfig()
     gate: GateConfig = GateConfig()
 
@@ -78,11 +81,13 @@ def export(model_folder: Path, out: Path, config: ExportConfig, seed: int = 0) -
         shown.advance()
         before = None if model is base else _float32_answers(base, probe, config, work / "base")
         full = FullGraphs.of(model, config.route, work)
-        forms = {role: _int8_forms(role, graph, model) for role, graph in full.graphs.items()}
+        small = full.graphs if config.precision == "int8" else {}
+        forms = {role: _int8_forms(role, graph, model) for role, graph in small.items()}
         shown.advance()
         variants = _variants(model, full.graphs, forms, config, work)
         shown.advance()
-        choice = choose_precision(variants, probe, config.gate, work)
+        choose = choose_precision if forms else keep_float32
+        choice = choose(variants, probe, config.gate, work)
         shown.advance()
         quality = choice.verdicts["all"].quality
         if before is not None:

@@ -101,6 +101,18 @@ def test_what_int8_breaks_ships_otherwise(toy_model, tmp_path, monkeypatch, name
     Recommender.load(tmp_path / "bundle").recommend(["red-1"])
 
 
+def test_float32_ships_where_somebody_asks_for_it(toy_model, toy_bundle, tmp_path):
+    words = ["--model", str(toy_model), "--out", str(tmp_path / "bundle"), "--precision", "float32"]
+    assert main(["export", *words]) == 0
+    manifest = Manifest.read(tmp_path / "bundle")
+    assert {graph.precision for graph in manifest.graphs.values()} == {"fp32"}
+    assert {graph.reason for graph in manifest.graphs.values()} == {"float32, as asked"} == {manifest.neighbours.reason}
+    assert (manifest.neighbours.precision, manifest.followers.precision) == ("fp32", "fp32")
+    assert (manifest.quality["loss"], manifest.quality["overlap@10"]) == (0.0, 1.0)
+    assert manifest.files["encoder.onnx"].bytes > Manifest.read(toy_bundle).files["encoder.onnx"].bytes
+    assert main(["verify", str(tmp_path / "bundle")]) == 0
+
+
 def test_the_gate_passes_equal_answers_and_blocks_worse_ones():
     random = np.random.default_rng(0)
     targets = [np.array([row], np.int32) for row in range(200)]

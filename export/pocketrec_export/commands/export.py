@@ -26,10 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ONNX exporter (default: torch; the others need their extra)",
     )
     parser.add_argument(
+        "--precision",
+        choices=("int8", "float32"),
+        help="int8 where the gate lets it through, or all in float32 (default: int8)",
+    )
+    parser.add_argument(
         "--gate-bound",
         type=float,
         metavar="SHARE",
-        help="refuse int8 that loses a larger share of NDCG@10 (default: 0.01)",
+        help="refuse int8 that may lose a larger share of NDCG@10 (default: 0.01)",
     )
     add_settings(parser, _settings, "index.m=24")
     parser.add_argument("--seed", type=int, default=0, help="of the gate's samples (default: 0)")
@@ -50,6 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
         overrides.append(f'route="{arguments.route}"')
     if arguments.size is not None:
         overrides.append(f'size="{arguments.size}"')
+    if arguments.precision is not None:
+        overrides.append(f'precision="{arguments.precision}"')
     if arguments.gate_bound is not None:
         overrides.append(f"gate.bound={arguments.gate_bound}")
     config = load_config(ExportConfig, arguments.config, overrides)
@@ -69,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     fusions = exported.full.encoder.fusions
     if fusions:
         print(f"  encoder.onnx  fused: {', '.join(f'{name} {fused}' for name, fused in fusions.items())}")
-    for part in ("histories", "queries"):
+    for part in ("histories", "queries", "newcomers"):
         if f"base/{part}/loss" in manifest.quality:
             loss, most = (manifest.quality[f"base/{part}/{key}"] for key in ("loss", "loss_upper"))
             print(f"  {config.size:<13} NDCG@10 of {part}: {loss:+.2%} lost against base, at most {most:+.2%}")

@@ -214,6 +214,16 @@ def choose_precision(variants: Variants, probe: Probe, config: GateConfig, work:
     return Choice(shipped, {**verdicts, "all": together}, answers, gate.later(form), proof)
 
 
+def keep_float32(variants: Variants, probe: Probe, config: GateConfig, work: Path) -> Choice:
+    """All in float32, as somebody asked for; the arguments are those of `choose_precision`."""
+    gate, words = Gate(variants, probe, config.bound, work), "float32, as asked"
+    full = variants.full
+    graphs = {role: _described(graph, words) for role, graph in full.graphs.items()}
+    form = Form(graphs, full.index, replace(full.tables, reason=words))
+    itself = compare(gate.before, gate.before, probe, config.bound)
+    return Choice(form, {"all": itself}, gate.before, gate.later(full), Proof(probe, gate.before, config.bound))
+
+
 def _together(gate: Gate, passed: Mapping[str, _Candidate]) -> tuple[Mapping[str, _Candidate], Form, Answers, Verdict]:
     """What of all that passed alone saves most bytes and passes together, with its form, answers and the gate's word.
 
