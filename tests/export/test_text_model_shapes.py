@@ -211,9 +211,11 @@ def test_a_graph_that_fusing_breaks_ships_unfused(bert, tmp_path, monkeypatch, s
     assert (tmp_path / "encoder.onnx").read_bytes() == bert.plain.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["mpnet", "qwen3"])
+@pytest.mark.parametrize("name", SHAPES)
 def test_train_export_recommend(name, shop, toy_config, tmp_path):
+    """Its top layer learns along."""
     folder = SHAPES[name].write(tmp_path / name)
+    encoder = replace(toy_config.encoder, folder=str(folder), tune="top:1", rounds=1, steps=2, texts=8)
     fewer = {
         "training": replace(toy_config.training, epochs=2),
         "scorer_training": replace(toy_config.scorer_training, epochs=2),
@@ -221,7 +223,7 @@ def test_train_export_recommend(name, shop, toy_config, tmp_path):
     train(
         shop,
         tmp_path / "model",
-        replace(toy_config, encoder=replace(toy_config.encoder, folder=str(folder)), **fewer),
+        replace(toy_config, encoder=encoder, **fewer),
         seed=0,
     )
     exported = export(tmp_path / "model", tmp_path / "bundle", load_config(ExportConfig, overrides=["gate.cases=20"]))
