@@ -103,6 +103,7 @@ def make_bundle(folder, items=None, vectors=None, walk=False, weights=None, word
     np.save(folder / "vectors.npy", vectors.astype(np.float32))
     np.save(folder / "texts.npy", np.stack([text_vector(item.title) for item in items]).astype(np.float16))
     np.save(folder / "popularity.npy", np.arange(len(items) - 1, -1, -1, dtype=np.int32))
+    np.save(folder / "trend.npy", np.zeros(len(items), np.float32))
     neighbours = ring(len(items)) if weights is None else neighbours_of(weights)
     neighbours.save(folder / "neighbours")
     followers = ring(len(items), step=2)

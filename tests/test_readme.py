@@ -79,6 +79,8 @@ def test_the_table_of_sizes_shows_what_was_measured():
         assert text == f"{figures[f'{size}/encode_p50_ms']:.2f}"
         assert queries == f"{100 * figures[f'{size}/query_ndcg_share']:.1f}"
         assert cold == f"{100 * figures[f'{size}/cold_ndcg_share']:.1f}"
+    typed = [f"{100 * figures[f'{size}/text_history_ndcg_share']:.1f}" for size, *_ in rows]
+    assert f"{typed[0]}, {typed[1]}, {typed[2]} and {typed[3]} %" in README
 
 
 def test_every_linked_file_exists():

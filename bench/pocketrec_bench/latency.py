@@ -188,7 +188,7 @@ def _answer(
     clock.append(perf_counter())
     votes = Votes.of(rows, bundle.tables)
     clock.append(perf_counter())
-    found = retrieve(user, votes, bundle.index, bundle.manifest.candidates, rows)
+    found = retrieve(user, votes, bundle.index, bundle.manifest.candidates, rows, None, bundle.trending)
     clock.append(perf_counter())
     vectors = live.vectors(found)
     table = features(
@@ -196,11 +196,13 @@ def _answer(
         vectors=vectors,
         votes=votes.at(found),
         popularity=bundle.popularity[found],
+        trend=bundle.trend[found],
         history=history,
         query=query,
         allow_seen=False,
     )
     clock.append(perf_counter())
+    table = table[:, : len(bundle.manifest.features)]
     feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}
     scores = bundle.scorer.run(feed)[0]
     best = (-scores).argsort(kind="stable")[:_K]

@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from pocketrec.bundle import Bundle
-from pocketrec.features import FEATURES
 from pocketrec_bench.latency import measured_apart
 from pocketrec_bench.workload import Workload
 
@@ -56,7 +55,7 @@ def time_sizes_here(bundles: Mapping[str, Path], calls: int, seed: int) -> dict[
     ]
     kinds, mask = np.zeros((1, history), np.int64), np.ones((1, history), np.float32)
     users = random.standard_normal((count, 1, dim)).astype(np.float32) * dim**-0.5
-    features = random.random((1, CANDIDATES, len(FEATURES)), dtype=np.float32)
+    features = random.random((1, CANDIDATES, len(base.manifest.features)), dtype=np.float32)
 
     def tower(place: int) -> object:
         return base.user.run({"vectors": chosen[place][None, :history], "kinds": kinds, "mask": mask})

@@ -111,6 +111,7 @@ def write_bundle(
     write_catalogue(folder / "items.sqlite", model.items)
     np.save(folder / "vectors.npy", index.vectors)
     np.save(folder / "popularity.npy", model.popularity)
+    np.save(folder / "trend.npy", model.trend)
     np.save(folder / "texts.npy", later.read)
     tables.neighbours.save(folder / "neighbours")
     tables.followers.save(folder / "followers")

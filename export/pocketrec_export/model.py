@@ -8,6 +8,7 @@ vectors.npy           float32 [items, dim], unit rows
 residual.npy          float32 [items, dim]: vector = normalise(encoder(text) + residual), but for items that nobody
                       took, which have no residual and stand where `pocketrec.newcomers` puts them
 popularity.npy        int32 [items], interactions that training saw
+trend.npy             float32 [items], from 0 to 1: how much each is taken of late; all 0 where that says no more
 neighbours/           item-item weights of what is taken together
 followers/            item-item weights of what is taken next
 held_out.npz          validation users or queries, for the gate
@@ -22,6 +23,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -30,6 +32,7 @@ from torch import Tensor, nn
 from pocketrec.catalogue import Catalogue, write_catalogue
 from pocketrec.config import Config
 from pocketrec.errors import ModelError
+from pocketrec.features import KINDS
 from pocketrec.items import Item
 from pocketrec.neighbours import Neighbours
 from pocketrec.staging import staged_folder
@@ -43,7 +46,8 @@ from pocketrec_export.held_out import HeldOut
 from pocketrec_export.tokenizer import FILE as TOKENIZER
 from pocketrec_export.tokenizer import read_tokenizer
 
-FORMAT = 1
+FORMAT = 2
+"""2: what is taken of late. 1: popularity alone."""
 CONTENTS = (
     "model.json",
     "encoder",
@@ -52,6 +56,7 @@ CONTENTS = (
     "vectors.npy",
     "residual.npy",
     "popularity.npy",
+    "trend.npy",
     "neighbours",
     "followers",
     "held_out.npz",
@@ -97,6 +102,8 @@ class ModelCard(Config, frozen=True, kw_only=True):
     validation: dict[str, float]
     """Figures on validation users."""
     versions: dict[str, str]
+    trend_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """How fast trends pass, as a share of all interactions; 0 for no trend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,7 @@ class Model:
     vectors: NDArray[np.float32]
     residual: NDArray[np.float32]
     popularity: NDArray[np.int32]
+    trend: NDArray[np.float32]
     neighbours: Neighbours
     followers: Neighbours
     held_out: HeldOut
@@ -126,6 +134,7 @@ class Model:
             np.save(aside / "vectors.npy", self.vectors)
             np.save(aside / "residual.npy", self.residual)
             np.save(aside / "popularity.npy", self.popularity)
+            np.save(aside / "trend.npy", self.trend)
             self.neighbours.save(aside / "neighbours")
             self.followers.save(aside / "followers")
             self.held_out.save(aside / "held_out.npz")
@@ -145,6 +154,16 @@ class Model:
             vectors, residual, popularity = (
                 np.load(folder / f"{name}.npy") for name in ("vectors", "residual", "popularity")
             )
+            if card.format == 1:
+                trend = np.zeros(len(popularity), np.float32)
+                if card.scorer.kind != "dot":
+                    weights |= {
+                        "scorer.features.trend": torch.zeros(1),
+                        "scorer.features.trend_added": torch.zeros(len(KINDS)),
+                        "scorer.features.trend_scale": torch.ones(1),
+                    }
+            else:
+                trend = np.load(folder / "trend.npy")
             neighbours = Neighbours.open(folder / "neighbours", card.neighbour_decay)
             followers = Neighbours.open(folder / "followers", card.follower_decay)
             items = Catalogue.open(folder / "items.sqlite").all_items()
@@ -168,6 +187,7 @@ class Model:
             vectors=vectors,
             residual=residual,
             popularity=popularity,
+            trend=trend,
             neighbours=neighbours,
             followers=followers,
             held_out=HeldOut.load(folder / "held_out.npz"),

@@ -24,9 +24,9 @@ def with_arrivals(bundle: Bundle, rows: Rows) -> Recommender:
         bundle: With the items.
         rows: Those that arrive.
     """
-    popularity = bundle.popularity.copy()
-    popularity[rows] = 0
-    recommender = Recommender.of(replace(bundle, popularity=popularity))
+    popularity, trend = bundle.popularity.copy(), bundle.trend.copy()
+    popularity[rows] = trend[rows] = 0
+    recommender = Recommender.of(replace(bundle, popularity=popularity, trend=trend))
     items = [bundle.catalogue.item(row) for row in rows.tolist()]
     recommender.remove([item.id for item in items])
     recommender.upsert([msgspec.structs.replace(item, id=name(item.id)) for item in items])

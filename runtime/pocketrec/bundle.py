@@ -11,7 +11,7 @@ from pocketrec.catalogue import Catalogue
 from pocketrec.digest import text_digest
 from pocketrec.encoder import TextEncoder
 from pocketrec.errors import BundleError
-from pocketrec.features import FEATURES, scaled_popularity
+from pocketrec.features import BEFORE_TREND, FEATURES, scaled_popularity
 from pocketrec.graphs import INPUTS, Graph
 from pocketrec.index import HnswGraph, VectorIndex
 from pocketrec.likeness import TextLikeness
@@ -32,6 +32,7 @@ FILES = (
     "scorer.onnx",
     "texts.npy",
     "tokenizer.json",
+    "trend.npy",
     "user.onnx",
     "vectors.npy",
 )
@@ -56,6 +57,10 @@ class Bundle:
     """Weights from items to those that are taken next."""
     popularity: NDArray[np.float32]
     """Scaled popularity by row, and one 0 more at the end, for items that have no row."""
+    trend: NDArray[np.float32]
+    """How much each item is taken of late, in the same form; all 0 where that says no more than popularity."""
+    trending: NDArray[np.int32]
+    """Rows that have a trend, the strongest first."""
     texts: TextLikeness | None
     """What new texts are compared with; a bundle of a format before 3 hasn't read them."""
 
@@ -76,7 +81,9 @@ class Bundle:
         dim = manifest.dim
         vectors = _array(folder, "vectors.npy", (np.float32,), (manifest.items, dim))
         counts = _array(folder, "popularity.npy", (np.int32,), (manifest.items,))
-        scorer_widths = {"user": dim, "candidates": dim, "features": len(FEATURES)}
+        trend = _array(folder, "trend.npy", (np.float32,), (manifest.items,)) if "trend.npy" in manifest.files else None
+        trend = np.zeros(manifest.items, np.float32) if trend is None else trend
+        scorer_widths = {"user": dim, "candidates": dim, "features": len(manifest.features)}
         catalogue = Catalogue.open(folder / "items.sqlite")
         if len(catalogue) != manifest.items:
             raise BundleError(f"{folder}/items.sqlite holds {len(catalogue)} items, the manifest says {manifest.items}")
@@ -92,6 +99,8 @@ class Bundle:
             neighbours=_neighbours(folder, "neighbours", manifest.items, manifest.neighbours),
             followers=_neighbours(folder, "followers", manifest.items, manifest.followers),
             popularity=np.append(scaled_popularity(counts), np.float32(0)),
+            trend=np.append(trend, np.float32(0)),
+            trending=np.argsort(-trend, kind="stable")[: np.count_nonzero(trend)].astype(np.int32),
             texts=_texts(folder, manifest, catalogue) if "texts.npy" in manifest.files else None,
         )
 
@@ -111,7 +120,7 @@ class Bundle:
 
 def _check_words(manifest: Manifest, folder: Path) -> None:
     """Check what the manifest says against what this version of the runtime does."""
-    if manifest.features != FEATURES:
+    if manifest.features not in (FEATURES, BEFORE_TREND):
         raise BundleError(
             f"{folder}: its scorer reads the features {', '.join(manifest.features)}; this version of pocketrec "
             f"makes {', '.join(FEATURES)}: export the bundle again with this version"
@@ -121,6 +130,8 @@ def _check_words(manifest: Manifest, folder: Path) -> None:
     tables = {"neighbours": manifest.neighbours, "followers": manifest.followers}
     scales = {f"{name}/scales.npy" for name, facts in tables.items() if facts.precision == "int8"}
     files = {name for name in FILES if manifest.format >= _SINCE.get(name, 0)}
+    if manifest.features == BEFORE_TREND:
+        files -= {"trend.npy"}
     missing = (files | scales) - {*manifest.files} or {*INPUTS} - {*manifest.graphs}
     if missing:
         raise BundleError(

@@ -18,10 +18,13 @@ FEATURES = (
     "cold",
     "query_given",
     "seen_allowed",
+    "trend",
 )
 """Names of the features, in the order in which the scorer's graph takes them."""
+BEFORE_TREND = FEATURES[:-1]
+"""Those of bundles up to format 2, upgraded or not."""
 KINDS = ("query_given", "seen_allowed")
-"""The last of them: what kind of request it is, alike for all candidates."""
+"""What kind of request it is, alike for all candidates."""
 
 _RECENT = 10
 """Newest items of a history whose mean is compared."""
@@ -33,6 +36,7 @@ def features(
     vectors: Floats,
     votes: Floats,
     popularity: Floats,
+    trend: Floats,
     history: Floats,
     query: Floats | None,
     allow_seen: bool,
@@ -44,6 +48,7 @@ def features(
         vectors: Candidates' vectors [count, dim].
         votes: From `Votes.at` [4, count].
         popularity: From `scaled_popularity`, [count]; 0 marks a cold item.
+        trend: How much they are taken of late, [count]; 0 where that says no more than popularity.
         history: Vectors of the history, oldest first [length, dim]; length may be 0.
         query: Vector of the query [dim], if there is one.
         allow_seen: Whether items of the history may be recommended.
@@ -69,7 +74,13 @@ def features(
     table[:, 9] = popularity == 0
     table[:, 10] = query is not None
     table[:, 11] = allow_seen
+    table[:, 12] = trend
     return table
+
+
+def appeal(popularity: Floats, trend: Floats) -> Floats:
+    """What a stranger is told, as far as scores go: what is taken of late, where that is known, then what ever was."""
+    return trend + popularity * np.float32(1e-3 if trend.any() else 1)
 
 
 def damped(sums: Floats) -> Floats:

@@ -18,7 +18,7 @@ from pocketrec.staging import write_whole
 from pocketrec.text import TextTemplate
 
 FORMAT = 3
-"""3: what the encoder makes of each item's text, to compare new texts with.
+"""3: what the encoder makes of each item's text, to compare new texts with; what is taken of late.
 2: item-item weights in int8 too, rows of up to 65,536 items in 16 bits. 1: both as they were fitted."""
 NAME = "manifest.json"
 _NO_DIGEST = "0" * 64
@@ -95,7 +95,7 @@ class Manifest(Config, frozen=True, kw_only=True):
     history: Annotated[int, msgspec.Meta(ge=1)]
     """Newest items of a history that the user tower reads."""
     candidates: Annotated[int, msgspec.Meta(ge=1)]
-    """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+    """Items from the index, and as many each from neighbours, followers and trends, that the scorer ranks."""
     newcomer_length: Annotated[float, msgspec.Meta(gt=0, le=1)]
     """Length of the vectors of items that nobody has taken yet; all others have length 1."""
     encoder: EncoderFacts

@@ -1,7 +1,8 @@
 """The recommender: everything a request passes through, on one page.
 
-history ids -> rows -> vectors; query and context -> encoder; user tower; candidates from the index and from the votes
-of the history's items, under the request's rules; features -> scorer; diversity; the best k, with reasons.
+history ids -> rows -> vectors; query and context -> encoder; user tower; candidates from the index, from the votes of
+the history's items and from what trends, under the request's rules; features -> scorer; diversity; the best k, with
+reasons.
 """
 
 import threading
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from pocketrec.bundle import Bundle
 from pocketrec.diversity import diversify
-from pocketrec.features import features
+from pocketrec.features import appeal, features
 from pocketrec.items import Item, Recommendation, encode_item
 from pocketrec.live import LiveCatalogue
 from pocketrec.manifest import Manifest
@@ -89,7 +90,8 @@ class Recommender:
         self._bundle = bundle
         self._overlay = overlay
         self._live = LiveCatalogue.of(bundle, overlay.changes())
-        self._by_popularity = np.argsort(-bundle.popularity[:-1], kind="stable").astype(np.int32)
+        self._appeal = appeal(bundle.popularity, bundle.trend)
+        self._by_appeal = np.argsort(-self._appeal[:-1], kind="stable").astype(np.int32)
         self._writing = threading.Lock()
 
     @classmethod
@@ -189,7 +191,7 @@ class Recommender:
             return self._most_popular(live, allowed, k)
         user, votes, late = self._user(live, request)
         count = max(self._bundle.manifest.candidates, k)
-        rows = retrieve(user, votes, self._bundle.index, count, allowed.without, allowed.mask)
+        rows = retrieve(user, votes, self._bundle.index, count, allowed.without, allowed.mask, self._bundle.trending)
         if len(allowed.added):
             rows = np.concatenate([rows, _late_candidates(live, allowed.added, user, late, count)])
         scores = self._score(live, request, user, votes, late, rows)
@@ -217,10 +219,12 @@ class Recommender:
             vectors=vectors,
             votes=cast,
             popularity=self._bundle.popularity[origins],
+            trend=self._bundle.trend[origins],
             history=request.vectors,
             query=request.query,
             allow_seen=request.allow_seen,
         )
+        table = table[:, : len(self._bundle.manifest.features)]  # older scorers know of no trend
         feed = {"user": user[None], "candidates": vectors[None], "features": table[None]}
         scores: Floats = self._bundle.scorer.run(feed)[0]
         return scores
@@ -264,10 +268,11 @@ class Recommender:
 
     def _most_popular(self, live: LiveCatalogue, allowed: _Allowed, k: int) -> tuple[Rows, Floats]:
         """For a request that says nothing about the person."""
-        keep = np.ones(len(self._by_popularity), np.bool_) if allowed.mask is None else allowed.mask.copy()
+        ordered = self._by_appeal
+        keep = np.ones(len(ordered), np.bool_) if allowed.mask is None else allowed.mask.copy()
         keep[allowed.without] = False
-        rows = np.concatenate([self._by_popularity[keep[self._by_popularity]][:k], allowed.added])
-        scores = self._bundle.popularity[live.origin(rows)]
+        rows = np.concatenate([ordered[keep[ordered]][:k], allowed.added])
+        scores = self._appeal[live.origin(rows)]
         best = (-scores).argsort(kind="stable")[:k]
         return rows[best], scores[best]
 
@@ -382,7 +387,7 @@ class Recommender:
         if not len(rows):
             return []
         if not len(request.tokens):
-            return [float(score) for score in self._bundle.popularity[live.origin(rows)]]
+            return [float(score) for score in self._appeal[live.origin(rows)]]
         user, votes, late = self._user(live, request)
         return [float(score) for score in self._score(live, request, user, votes, late, rows)]
 
@@ -457,11 +462,11 @@ def _read_items(bundle: Bundle, items: Sequence[Item]) -> Vectors:
 
 
 def _late_candidates(live: LiveCatalogue, rows: Rows, user: Floats, late: Floats, count: int) -> Rows:
-    """Items of the overlay that the scorer should rank: the nearest to the user, and those with the most votes."""
+    """Items of the overlay that the scorer should rank: the nearest to the user, the most voted, and what trends."""
     if len(rows) <= count:
         return rows
     best = [_nearest(live, rows, user, count)]
-    for cast in late[::2, rows - len(live.bundle.catalogue)]:
+    for cast in (*late[::2, rows - len(live.bundle.catalogue)], live.bundle.trend[live.origin(rows)]):
         best.append(rows[np.argpartition(-cast, count)[:count]])
     return np.unique(np.concatenate(best))
 

@@ -2,7 +2,8 @@
 
 From format 1: rows of neighbours and followers in 16 bits, up to 65,536 items, which changes no answer; and their
 weights in int8, which ships as at export: where the bundle's own proof says that rankings stay inside its bound. From
-formats 1 and 2: its encoder reads the items' texts, by which those that are added at run time get their votes.
+formats 1 and 2: its encoder reads the items' texts, by which those that are added at run time get their votes. What is
+taken of late stays unknown, as its scorer wouldn't know what to make of it.
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pocketrec.features import FEATURES, features, scaled_popularity
 
 
-def plain(user, vectors, votes, popularity, history, query, allow_seen):
+def plain(user, vectors, votes, popularity, trend, history, query, allow_seen):
     """One number after another, by the definitions."""
 
     def damped(x):
@@ -30,6 +30,7 @@ def plain(user, vectors, votes, popularity, history, query, allow_seen):
                 "query_similarity": vector @ query if query is not None else 0,
                 "query_given": 0 if query is None else 1,
                 "popularity": popularity[at],
+                "trend": trend[at],
                 "cold": 1 if popularity[at] == 0 else 0,
                 "seen_allowed": 1 if allow_seen else 0,
             }
@@ -45,6 +46,7 @@ def test_features_are_what_their_names_say(seed, count, length, asked, again):
         "vectors": random_vectors(count, seed + 1) if count else np.zeros((0, 8), np.float32),
         "votes": random.normal(size=(4, count)).astype(np.float32),
         "popularity": np.maximum(random.normal(size=count), 0).astype(np.float32),
+        "trend": random.random(count, dtype=np.float32),
         "history": random_vectors(length, seed + 2) if length else np.zeros((0, 8), np.float32),
         "query": random_vectors(1, seed + 3)[0] if asked else None,
         "allow_seen": again,

@@ -10,15 +10,16 @@ from pocketrec.retrieval import retrieve
 from pocketrec.votes import Votes
 
 
-@given(seed=st.integers(0, 999), count=st.integers(1, 30), share=st.none() | st.floats(0, 1))
-def test_candidates_are_the_union_of_all_sources(seed, count, share):
+@given(seed=st.integers(0, 999), count=st.integers(1, 30), share=st.none() | st.floats(0, 1), with_trend=st.booleans())
+def test_candidates_are_the_union_of_all_sources(seed, count, share, with_trend):
     random = np.random.default_rng(seed)
     vectors, user = random_vectors(40, seed), random_vectors(1, seed + 1)[0]
     without = random.choice(40, 6, replace=False).astype(np.int32)
     allowed = None if share is None else random.random(40) < share
     sums = (random.normal(size=(4, 41)) * (random.random((4, 41)) < 0.6)).astype(np.float32)
     votes = Votes(None, sums)
-    found = retrieve(user, votes, VectorIndex.exact_only(vectors), count, without, allowed)
+    trending = random.permutation(40)[:30].astype(np.int32) if with_trend else None
+    found = retrieve(user, votes, VectorIndex.exact_only(vectors), count, without, allowed, trending)
 
     def may(row):
         return row not in without and (allowed is None or allowed[row])
@@ -30,5 +31,6 @@ def test_candidates_are_the_union_of_all_sources(seed, count, share):
 
     assert found.tolist()[: len(near)] == near
     assert len(found) == len(set(found.tolist()))
-    assert set(found.tolist()) == {*near, *best(sums[0]), *best(sums[2])}
+    fashion = [] if trending is None else list(filter(may, trending.tolist()))[:count]
+    assert set(found.tolist()) == {*near, *best(sums[0]), *best(sums[2]), *fashion}
     assert found.dtype == np.int32

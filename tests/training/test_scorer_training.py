@@ -25,6 +25,7 @@ def retriever(neighbours, followers):
     return Retriever(
         vectors=VECTORS,
         popularity=np.ones(ITEMS, np.int32),
+        trend=np.zeros(ITEMS, np.float32),
         neighbours=neighbours,
         followers=followers,
         index=VectorIndex.exact_only(VECTORS),

@@ -47,6 +47,7 @@ from pocketrec_training.tower.context import ContextConfig, Contexts
 from pocketrec_training.tower.ranking import rank_by_tower
 from pocketrec_training.tower.request_texts import RequestTexts
 from pocketrec_training.tower.training import AfterEpoch, TowerTrainingConfig, go_on
+from pocketrec_training.trends import choose_share, trend_of
 
 Rows = NDArray[np.int32]
 
@@ -72,7 +73,10 @@ class TrainConfig(Config, frozen=True, kw_only=True):
     scorer: ScorerConfig = ScorerConfig()
     scorer_training: ScorerTrainingConfig = ScorerTrainingConfig()
     candidates: Annotated[int, Meta(ge=1)] = 50
-    """Items from the index, and as many each from neighbours and followers, that the scorer ranks."""
+    """Items from the index, and as many each from neighbours, followers and trends, that the scorer ranks."""
+    trend_share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """How fast trends pass: an interaction counts for a third as much when this share of all has come after it. By
+    default what ranks validation users certainly better than popularity does, if anything does; 0 for no trend."""
     refit: Annotated[int, Meta(ge=0)] = 3
     """Epochs on all that may be learnt from, validation's targets with it, once every choice is made; neighbours are
     fitted anew on it too. With 0 validation is never learnt from."""
@@ -91,6 +95,7 @@ class TrainConfig(Config, frozen=True, kw_only=True):
             scorer=usual.scorer,
             scorer_training=usual.scorer_training,
             candidates=usual.candidates,
+            trend_share=usual.trend_share,
             refit=usual.refit,
         )
 
@@ -170,10 +175,16 @@ def fit_model(
     source, fitted = _fit_sides(dataset, split, contexts, config, seed, kept, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
+    share = choose_share(dataset, split) if config.trend_share is None else config.trend_share
+    if share and not dataset.card.ties.timestamps:
+        raise ConfigError(
+            f"trend_share={share}: data set {dataset.card.name} has no times to tell trends by; leave it out"
+        )
+    trend = trend_of(dataset, split, share)
     fits = Fits(fitted.texts, fitted.read, shape.history, None if shared is None else shared / "fits")
     chosen = choose_neighbours(split.fit, fits, split.validation, config.neighbours)
     neighbours, followers = (choice.weights for choice in chosen)
-    retriever = _retriever(config, fitted, popularity, neighbours, followers)
+    retriever = _retriever(config, fitted, popularity, trend, neighbours, followers)
     mixed = np.random.default_rng(seed).permutation(len(split.validation))
     cases = split.validation.chosen(mixed[: config.scorer_training.cases])
     levels, asked = (chosen[0].newcomer_level, chosen[1].newcomer_level), split.queries.validation
@@ -189,9 +200,10 @@ def fit_model(
         said = Contexts.of(dataset, last, config.context)
         fitted, neighbours, followers = refit(fitted, chosen, last, said, config.training, config.refit, seed, path)
         popularity = last.popularity(len(dataset.items)).astype(np.int32)
+        trend = trend_of(dataset, last, share)
     if not isinstance(trained.scorer, DotScorer) and _learners(split) >= 2:
         exposure = config.scorer_training.newcomer_exposure
-        retriever = _retriever(config, fitted, popularity, neighbours, followers)
+        retriever = _retriever(config, fitted, popularity, trend, neighbours, followers)
         set_exposure(trained.scorer, fitted, retriever, levels, split.validation, exposure, seed)
     card = ModelCard(
         format=FORMAT,
@@ -218,6 +230,7 @@ def fit_model(
         seed=seed,
         validation=validation,
         versions=installed_versions(),
+        trend_share=share,
     )
     return Model(
         card=card,
@@ -229,6 +242,7 @@ def fit_model(
         vectors=fitted.vectors,
         residual=fitted.residual,
         popularity=popularity,
+        trend=trend,
         neighbours=neighbours,
         followers=followers,
         held_out=split.validation,
@@ -236,12 +250,18 @@ def fit_model(
 
 
 def _retriever(
-    config: TrainConfig, fitted: Fitted, popularity: Rows, neighbours: Neighbours, followers: Neighbours
+    config: TrainConfig,
+    fitted: Fitted,
+    popularity: Rows,
+    trend: NDArray[np.float32],
+    neighbours: Neighbours,
+    followers: Neighbours,
 ) -> Retriever:
     """What gives the scorer its candidates: exactly searched, as the index is export's affair."""
     return Retriever(
         vectors=fitted.vectors,
         popularity=popularity,
+        trend=trend,
         neighbours=neighbours,
         followers=followers,
         index=VectorIndex.exact_only(fitted.vectors),

@@ -8,7 +8,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from pocketrec.config import Config
-from pocketrec.features import FEATURES, KINDS
+from pocketrec.features import BEFORE_TREND, FEATURES, KINDS
 
 Kind = Literal["dot", "bilinear", "mlp"]
 
@@ -24,6 +24,11 @@ class ScorerConfig(Config, frozen=True, kw_only=True):
     """Width of the MLP."""
 
 
+_LASTING = len(BEFORE_TREND)
+"""Features that a network may read: what is in fashion passes, and so would what it made of that."""
+_KINDS = slice(FEATURES.index(KINDS[0]), FEATURES.index(KINDS[-1]) + 1)
+
+
 class FeatureScale(nn.Module):
     """Features at unit deviation, so that weights of all of them are of one size."""
 
@@ -32,11 +37,11 @@ class FeatureScale(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("shift", torch.zeros(len(FEATURES)))
-        self.register_buffer("scale", torch.ones(len(FEATURES)))
+        self.register_buffer("shift", torch.zeros(_LASTING))
+        self.register_buffer("scale", torch.ones(_LASTING))
 
     def measure(self, features: Tensor) -> None:
-        """Take mean and deviation from features [candidates, len(FEATURES)]; constant ones stay as they are."""
+        """Take mean and deviation from features [candidates, lasting]; constant ones stay as they are."""
         deviation = features.std(dim=0)
         self.shift.copy_(features.mean(dim=0))
         self.scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp(min=1e-6), torch.ones(())))
@@ -47,33 +52,45 @@ class FeatureScale(nn.Module):
 
 
 class FeatureWeights(nn.Module):
-    """b.f; where somebody asked, q.f on top; and where items of the history may come again, r.f.
+    """b.f + t trend; where somebody asked, q.f on top; and where items of the history may come again, r.f.
 
     What such requests add is learnt by weights of their own: with a query the answer is nearly given away, what was
     taken before is like the history as nothing else is, and what histories taught about trust must not suffer from it.
     """
 
     plain: Tensor
+    trend_scale: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.scaled = FeatureScale()
-        self.linear = nn.Linear(len(FEATURES), 1, bias=False)
-        self.added = nn.Linear(len(FEATURES), len(KINDS))
+        self.linear = nn.Linear(_LASTING, 1, bias=False)
+        self.added = nn.Linear(_LASTING, len(KINDS))
+        self.trend = nn.Parameter(torch.zeros(1))
+        self.trend_added = nn.Parameter(torch.zeros(len(KINDS)))
+        self.register_buffer("trend_scale", torch.ones(1))
         of_request = {"query_similarity", *KINDS}
-        self.register_buffer("plain", torch.tensor([0.0 if name in of_request else 1.0 for name in FEATURES]))
+        self.register_buffer("plain", torch.tensor([0.0 if name in of_request else 1.0 for name in BEFORE_TREND]))
         for weight in (self.linear.weight, self.added.weight, self.added.bias):
             nn.init.zeros_(weight)
 
+    def measure(self, features: Tensor) -> None:
+        """Take the size of features from candidates [candidates, len(FEATURES)]."""
+        self.scaled.measure(features[:, :_LASTING])
+        deviation = features[:, _LASTING].std()
+        if deviation > 1e-6:
+            self.trend_scale.fill_(1 / deviation)
+
     def base(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled features without those of the request, and b.f [batch, count]."""
-        scaled: Tensor = self.scaled(features) * self.plain
-        return scaled, self.linear(scaled)[:, :, 0]
+        """Scaled lasting features without those of the request, and b.f + t trend [batch, count]."""
+        scaled: Tensor = self.scaled(features[:, :, :_LASTING]) * self.plain
+        return scaled, self.linear(scaled)[:, :, 0] + self.trend * self.trend_scale * features[:, :, _LASTING]
 
     def for_request(self, base: Tensor, features: Tensor) -> Tensor:
         """A base score [batch, count], with q.f and r.f added where they are due."""
-        due = features[:, :, -len(KINDS) :]
-        added: Tensor = (due * self.added(self.scaled(features))).sum(dim=-1)
+        late = self.trend_added * self.trend_scale * features[:, :, _LASTING:]
+        said = self.added(self.scaled(features[:, :, :_LASTING])) + late
+        added: Tensor = (features[:, :, _KINDS] * said).sum(dim=-1)
         return base + added
 
 
@@ -120,7 +137,7 @@ class MlpScorer(nn.Module):
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
         self.features = FeatureWeights()
-        self.hidden = nn.Linear(dim + len(FEATURES), hidden)
+        self.hidden = nn.Linear(dim + _LASTING, hidden)
         self.out = nn.Linear(hidden, 1, bias=False)
         self.dim = dim
         nn.init.zeros_(self.out.weight)

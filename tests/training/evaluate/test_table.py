@@ -50,6 +50,12 @@ def test_slices_without_cases_are_left_out(result):
     assert [line[0] for line in lines] == ["bundle", "popularity", "markov"]
 
 
+def test_a_slice_that_a_baseline_was_not_asked_for_is_left_blank(result):
+    fewer = {key: value for key, value in result.baselines["markov"].items() if not key.startswith("tail/")}
+    lines = slice_rows(msgspec.structs.replace(result, baselines={**result.baselines, "markov": fewer}))
+    assert [line[2] == "" for line in lines[1:]] == [False, False, True]
+
+
 def test_leads_stand_in_the_order_of_the_table(result):
     names = [line[0] for line in rows(result)[2:]]
     header, *lines = lead_rows(result)

@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Trained {model.card.kind} on {model.card.name} in {result.duration_s:.0f} s -> {arguments.out}")
     for name, value in model.card.validation.items():
         print(f"  validation {name:<22} {value:.4f}")
+    if model.card.trend_share:
+        print(f"  trends pass with {model.card.trend_share:.2%} of all interactions")
     unknown = unknown_share(read_tokenizer(model.encoder_folder), [model.card.template.render(i) for i in model.items])
     if unknown > _MANY:
         print(

@@ -21,6 +21,7 @@ from pocketrec_training.evaluate.report import (
 )
 from pocketrec_training.evaluate.splits import Split
 from pocketrec_training.train import TrainConfig, fit_model
+from pocketrec_training.trends import recent_popularity
 
 
 def cross_validate(data: Path, config: TrainConfig, count: int, options: EvaluationOptions | None = None) -> Result:
@@ -80,7 +81,7 @@ def _train_for_each(
         model = fit_model(dataset, part, config, options.seed)
         subjects.append(measure_all([("model", ModelRanker(model))], yardstick, options.unmasked))
         if options.baselines:
-            fitted = fit_baselines(part, texts, vectors, options.seed)
+            fitted = fit_baselines(part, texts, vectors, options.seed, recent_popularity(dataset, part))
             baselines.append(measure_all(fitted, yardstick, options.unmasked))
     figures = Figures.of(_joined(subjects, labels), _joined(baselines, labels), options.seed)
     repeated = str(sum(repeated_targets(part) for part in parts))
@@ -89,5 +90,6 @@ def _train_for_each(
 
 
 def _joined(parts: list[dict[str, Measurement]], labels: Sequence[str]) -> dict[str, Measurement]:
-    names = parts[0] if parts else {}
+    # One part may have a trend where another has none.
+    names = [name for name in parts[0] if all(name in part for part in parts)] if parts else []
     return {name: Measurement.joined([part[name] for part in parts], labels) for name in names}

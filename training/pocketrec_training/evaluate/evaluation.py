@@ -20,6 +20,7 @@ from pocketrec_training.evaluate.model_ranker import ModelRanker, TowerRanker, V
 from pocketrec_training.evaluate.ranker import Ranker, Searcher
 from pocketrec_training.evaluate.report import EvaluationOptions, as_result, facts_of, frozen_vectors
 from pocketrec_training.evaluate.splits import make_split
+from pocketrec_training.trends import recent_popularity
 
 _WHOLE = 1_000_000
 """Characters of a text that baselines search, which is what a search engine would do."""
@@ -72,7 +73,8 @@ def evaluate(
         compared = measure_searches(searchers if options.baselines else (), yardstick)
     else:
         subjects = measure_all(_subjects(dataset, model, bundle), yardstick, options.unmasked)
-        baselines = fit_baselines(parts, texts, vectors, options.seed)
+        recent = recent_popularity(dataset, parts) if options.baselines else None
+        baselines = fit_baselines(parts, texts, vectors, options.seed, recent)
         compared = measure_all(baselines if options.baselines else (), yardstick, options.unmasked)
     if cases is not None:
         CaseFile.of({**subjects, **compared}).save(cases)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from pocketrec.features import appeal, scaled_popularity
 from pocketrec.index import Mask, VectorIndex
 from pocketrec.neighbours import Neighbours
 from pocketrec.votes import Votes
@@ -26,26 +27,28 @@ class ModelRanker:
         self._retriever = Retriever(
             vectors=model.vectors,
             popularity=model.popularity,
+            trend=model.trend,
             neighbours=model.neighbours,
             followers=model.followers,
             index=VectorIndex.exact_only(model.vectors),
             history=model.card.tower.history,
             count=model.card.candidates,
         )
-        self._by_popularity = np.argsort(-model.popularity, kind="stable").astype(np.int32)
+        general = appeal(scaled_popularity(model.popularity), model.trend)
+        self._by_appeal = np.argsort(-general, kind="stable").astype(np.int32)
 
     def rank(self, histories: Sequence[Rows], k: int, allow_seen: bool = False, among: Mask | None = None) -> Rows:
         """Rows of the k best items for each history, int32 [histories, k], best first; -1 where there are fewer.
 
         Args:
-            histories: Item rows, oldest first; an empty one is ranked by popularity.
+            histories: Item rows, oldest first; an empty one is ranked by trend, then popularity.
             k: Length of each ranking.
             allow_seen: Whether items of the history may appear.
             among: Mask of the items that may appear; all by default.
         """
         ranked = self._ranked(histories, k, None, allow_seen, among)
-        kept = slice(None) if among is None else among[self._by_popularity]
-        popular = self._by_popularity[kept][:k]
+        kept = slice(None) if among is None else among[self._by_appeal]
+        popular = self._by_appeal[kept][:k]
         for line, rows in enumerate(histories):
             if not len(rows):
                 ranked[line, :] = -1

@@ -47,7 +47,8 @@ def slice_rows(result: Result, at: int = 10) -> Rows:
     parts = [part for part in parts if part in _SLICES or part.startswith("origin-")]
     lines = [[f"{key} by slice", *parts]]
     for name, metrics in ({result.notes.get("subject", "subject"): result.metrics} | result.baselines).items():
-        lines.append([name, *(f"{metrics[f'{part}/{key}']:.4f}" for part in parts)])
+        found = [metrics.get(f"{part}/{key}") for part in parts]  # a cold run may have no trend where the main one has
+        lines.append([name, *("" if value is None else f"{value:.4f}" for value in found)])
     return lines
 
 

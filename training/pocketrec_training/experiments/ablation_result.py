@@ -106,7 +106,7 @@ def _baselines(base: Reached) -> dict[str, dict[str, float]]:
     if base.cold is None:
         return found
     cold = base.cold.baselines()
-    return {ranker: with_cold(figures, cold[ranker]) for ranker, figures in found.items()}
+    return {ranker: with_cold(figures, cold.get(ranker, {})) for ranker, figures in found.items()}
 
 
 def _notes(ablation: Ablation, base: Reached) -> Iterator[tuple[str, str]]:

@@ -70,7 +70,7 @@ def run_experiment(name: str, source: Path | None, work: Path, config: Experimen
         cold = run_seeds(dataset, work / "cold", config.cold_seeds, new, config.export, options)
         metrics, intervals = with_cold(metrics, cold.metrics()), with_cold(intervals, cold.intervals())
         theirs = cold.baselines()
-        baselines = {name: with_cold(figures, theirs[name]) for name, figures in baselines.items()}
+        baselines = {name: with_cold(figures, theirs.get(name, {})) for name, figures in baselines.items()}
         count, seeds = int(cold.cases[0].slices["cold"].sum()), ", ".join(map(str, config.cold_seeds))
         notes |= {"cold": f"{count} cases of models that never met the item, split {new.split}, seeds {seeds}"}
         duration += cold.duration_s

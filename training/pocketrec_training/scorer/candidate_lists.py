@@ -49,6 +49,7 @@ class Retriever:
 
     vectors: NDArray[np.float32]
     popularity: NDArray[np.int32]
+    trend: NDArray[np.float32]
     neighbours: Neighbours
     followers: Neighbours
     index: VectorIndex
@@ -66,18 +67,21 @@ class Retriever:
             allowed: Mask of the items that may be candidates; all by default.
         """
         popularity = scaled_popularity(self.popularity)
+        trending = np.argsort(-self.trend, kind="stable")[: np.count_nonzero(self.trend)].astype(np.int32)
         found = []
         with progress("Collecting candidates", total=len(cases.histories)) as shown:
             for i, (user, history) in enumerate(zip(cases.users, cases.histories, strict=True)):
                 recent = history[-self.history :]
                 votes = Votes.of(history, (self.neighbours, self.followers))
                 without = history[:0] if cases.allow_seen else history
-                rows = retrieve(user, votes, self.index, max(self.count, at_least), without, allowed)
+                count = max(self.count, at_least)
+                rows = retrieve(user, votes, self.index, count, without, allowed, trending)
                 table = features(
                     user=user,
                     vectors=self.vectors[rows],
                     votes=votes.at(rows),
                     popularity=popularity[rows],
+                    trend=self.trend[rows],
                     history=self.vectors[recent],
                     query=None if cases.queries is None else cases.queries[i],
                     allow_seen=cases.allow_seen,

@@ -99,6 +99,7 @@ def with_newcomers(fitted: Fitted, retriever: Retriever, levels: tuple[float, fl
         retriever,
         vectors=vectors,
         popularity=np.where(playing, 0, retriever.popularity).astype(np.int32),
+        trend=np.where(playing, 0, retriever.trend).astype(np.float32),
         neighbours=with_votes_by_text(retriever.neighbours, texts, playing, levels[0]),
         followers=with_votes_by_text(retriever.followers, texts, playing, levels[1]),
         index=VectorIndex.exact_only(vectors),

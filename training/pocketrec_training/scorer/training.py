@@ -23,7 +23,7 @@ _RESERVES = tuple(step / 4 for step in range(17))
 """What may be taken off newcomers where a single source is trusted, in deviations of that source."""
 
 
-_COLD = FEATURES.index("cold")
+_COLD, _TREND = FEATURES.index("cold"), FEATURES.index("trend")
 _KEPT = 0.98
 """Share of an averaged weight that a step leaves: the mean goes back about 50 steps."""
 
@@ -213,23 +213,23 @@ class _Run:
         self.importance = torch.where(new, config.newcomer_weight, 1.0)
         self.rate = config.rate
         with torch.no_grad():
-            scorer.features.scaled.measure(lists.features[lists.real])
+            scorer.features.measure(lists.features[lists.real])
         self.scorer = scorer.eval()
         self.learner, self.steps = copy.deepcopy(scorer), 0
         # A constant rate, so that "this many epochs" means the same in a fold and on all users.
-        # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit.
+        # The few weights of features are soon right; what crosses user and item learns slowly, lest it overfit, and
+        # where fashions pass not at all: it would know what was in fashion when validation users were asked.
         crossing = [p for name, p in self.learner.named_parameters() if not name.startswith("features.")]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": [self.learner.features.linear.weight], "lr": 10 * config.rate, "weight_decay": 0.0},
-                {"params": crossing, "lr": config.rate, "weight_decay": config.weight_decay},
-            ]
-        )
+        own = [self.learner.features.linear.weight, self.learner.features.trend]
+        groups = [{"params": own, "lr": 10 * config.rate, "weight_decay": 0.0}]
+        if not lists.features[:, :, _TREND].any():
+            groups.append({"params": crossing, "lr": config.rate, "weight_decay": config.weight_decay})
+        self.optimiser = torch.optim.AdamW(groups)
 
     def turn_to_requests(self) -> None:
         """From here on learn what a kind of request adds, and leave the rest as it is."""
         self.learner, self.steps = copy.deepcopy(self.scorer), 0
-        added = self.learner.features.added.parameters()
+        added = [*self.learner.features.added.parameters(), self.learner.features.trend_added]
         self.optimiser = torch.optim.AdamW(added, lr=10 * self.rate, weight_decay=0.0)
 
     def weights(self) -> dict[str, Tensor]:

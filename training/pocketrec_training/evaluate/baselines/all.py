@@ -18,7 +18,11 @@ from pocketrec_training.evaluate.splits import Split
 
 
 def fit_baselines(
-    split: Split, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, seed: int = 0
+    split: Split,
+    texts: Sequence[str],
+    vectors: NDArray[np.float32] | None = None,
+    seed: int = 0,
+    recent: NDArray[np.float32] | None = None,
 ) -> Iterator[tuple[str, Ranker]]:
     """Fit every baseline on all that models may learn from; they choose nothing, so they need no validation.
 
@@ -27,6 +31,8 @@ def fit_baselines(
         texts: Text of each item.
         vectors: Unit vectors of the texts from a pretrained encoder; without them there is no `frozen-text`.
         seed: Of matrix factorisation, the only one that starts at random.
+        recent: Popularity of late, where that ranks validation users better (`pocketrec_training.trends`); without it
+            there is no `recent-popularity`.
 
     Yields:
         Names and rankers. EASE is left out where the catalogue is beyond its `MAX_ITEMS`.
@@ -34,6 +40,8 @@ def fit_baselines(
     split, items = split.final(), len(texts)
     popularity = split.popularity(items)
     yield "popularity", Popularity.fit(split.fit, items)
+    if recent is not None:
+        yield "recent-popularity", Popularity(items, recent)
     yield "item-knn", ItemKnn.fit(split.fit, items)
     if items <= MAX_ITEMS:
         yield "ease", Ease.fit(split.fit, items)
