@@ -168,18 +168,18 @@ def fit_model(
 
     Raises:
         DataError: Fewer than two items, or than two users or queries to learn from.
-        ConfigError: There are queries alone, and the config has no use for them.
+        ConfigError: There are queries alone, and the config has no use for them, or trends are asked for without times.
     """
+    if config.trend_share and not dataset.card.ties.timestamps:
+        raise ConfigError(
+            f"trend_share={config.trend_share}: data set {dataset.card.name} has no times to tell trends by"
+        )
     contexts = Contexts.of(dataset, split, config.context)
     kept = checkpoint if shared is None else shared / "towers" / _name(config.sides(), dataset, seed)
     source, fitted = _fit_sides(dataset, split, contexts, config, seed, kept, after_epoch)
     shape, reading = config.tower_for(dataset), config.encoder
     popularity = split.popularity(len(dataset.items)).astype(np.int32)
     share = choose_share(dataset, split) if config.trend_share is None else config.trend_share
-    if share and not dataset.card.ties.timestamps:
-        raise ConfigError(
-            f"trend_share={share}: data set {dataset.card.name} has no times to tell trends by; leave it out"
-        )
     trend = trend_of(dataset, split, share)
     fits = Fits(fitted.texts, fitted.read, shape.history, None if shared is None else shared / "fits")
     chosen = choose_neighbours(split.fit, fits, split.validation, config.neighbours)

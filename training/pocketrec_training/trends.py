@@ -41,11 +41,13 @@ def choose_share(dataset: Dataset, split: Split) -> float:
     usual = gains(np.bincount(events, minlength=items).astype(np.float32))
     tried = {share: gains(late_counts(events, share, items)) for share in SHARES}
     best = tried[max(tried, key=lambda share: float(tried[share].mean()))]
-    for share, reached in tried.items():
-        lead, behind = paired_bootstrap(reached, usual).interval[0], paired_bootstrap(reached, best).interval[1]
-        if paired_bootstrap(best, usual).interval[0] > 0 and lead > 0 and behind >= 0:
-            return share
-    return 0.0
+    if paired_bootstrap(best, usual).interval[0] <= 0:
+        return 0.0
+    return next(
+        share
+        for share, reached in tried.items()
+        if paired_bootstrap(reached, usual).interval[0] > 0 and paired_bootstrap(reached, best).interval[1] >= 0
+    )
 
 
 def trend_of(dataset: Dataset, split: Split, share: float) -> Floats:
