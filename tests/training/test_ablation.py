@@ -103,22 +103,23 @@ def test_cold_figures_are_those_of_models_that_never_met_the_items(done):
     assert "broken/cold/over/base/p" in result.metrics
 
 
-def test_a_tower_is_tested_by_itself_where_it_isnt_the_bases(done):
+@pytest.mark.parametrize(("source", "alike"), [("tower", "without neighbours"), ("neighbours", "without residual")])
+def test_a_source_of_candidates_is_tested_by_itself_where_it_isnt_the_bases(done, source, alike):
     _, work, result = done
-    towers = {
-        name: CaseFile.load(work / name / "seed-0" / "evaluate.cases.npz").values["tower/ndcg@10"]
+    alone = {
+        name: CaseFile.load(work / name / "seed-0" / "evaluate.cases.npz").values[f"{source}/ndcg@10"]
         for name in ("base", "broken", "without residual", "without neighbours")  # "frozen" is the base
     }
-    others = {name for name, values in towers.items() if not np.array_equal(values, towers["base"])}
+    others = {name for name, values in alone.items() if not np.array_equal(values, alone["base"])}
     assert "broken" in others
-    assert "without neighbours" not in others
-    lead = result.metrics["broken/tower/over/base/ndcg@10"]
-    assert lead == pytest.approx(towers["broken"].mean() - towers["base"].mean())
-    alone = permutation_test(towers["broken"], towers["base"])
-    assert result.metrics["broken/tower/over/base/p"] == pytest.approx(len(others) * alone)
-    assert {key.split("/")[0] for key in result.metrics if "/tower/over/" in key} == others
+    assert alike not in others
+    lead = result.metrics[f"broken/{source}/over/base/ndcg@10"]
+    assert lead == pytest.approx(alone["broken"].mean() - alone["base"].mean())
+    p = permutation_test(alone["broken"], alone["base"])
+    assert result.metrics[f"broken/{source}/over/base/p"] == pytest.approx(len(others) * p)
+    assert {key.split("/")[0] for key in result.metrics if f"/{source}/over/" in key} == others
     header, *lines = ablation_rows(result)
-    place = header.index("tower/ndcg@10")
+    place = header.index(f"{source}/ndcg@10")
     assert {line[0] for line in lines if line[place + 1]} == others
     assert all(line[place] for line in lines)
 
@@ -216,7 +217,7 @@ def test_the_command_shows_every_variant_and_writes_the_result(done, shop_file, 
     assert main([str(word) for word in words]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert [line[:16].rstrip() for line in shown[1:5]] == ["base", "frozen", "broken", "without residual"]
-    more = 4 + 2 + 2 + 2  # difference, its interval, effect, p; of tower and cold items difference, p
+    more = 4 + 2 + 2 + 2 + 2  # difference, its interval, effect, p; of tower, neighbours, cold items difference, p
     assert len(shown[3].split()) == len(shown[1].split()) + more
     written = Result.read(tmp_path / "result.json")
     assert (written.name, written.command) == ("ablation-quick", "pocketrec ablate quick")

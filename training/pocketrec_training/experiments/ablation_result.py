@@ -14,7 +14,8 @@ from pocketrec_training.experiments.ablation import BASE, Ablation, Reached
 from pocketrec_training.experiments.experiment import with_cold
 
 _KEY = "ndcg@10"
-_TOWER = "tower"
+_SOURCES = ("tower", "neighbours")
+"""Sources of candidates that are measured by themselves too."""
 _KEPT = (_KEY, "recall@10", "train_s")
 _FACTS = ("dataset", "dataset digest", "split", "items", "cases")
 
@@ -22,9 +23,10 @@ _FACTS = ("dataset", "dataset digest", "split", "items", "cases")
 def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Result:
     """Figures of each variant under `VARIANT/`, and how far it is ahead of the base under `VARIANT/over/base/`.
 
-    Those on cold items stand under `VARIANT/cold/` and `VARIANT/cold/over/base/`, those of the user tower by itself,
-    where it isn't the base's, under `VARIANT/tower/` and `VARIANT/tower/over/base/`: neighbours may hide what a loss is
-    worth. A variant with the very settings of one before it has that one's figures and isn't tested.
+    Those on cold items stand under `VARIANT/cold/` and `VARIANT/cold/over/base/`, those of the user tower and of the
+    neighbours by themselves, where they aren't the base's, under `VARIANT/tower/`, `VARIANT/tower/over/base/` and so
+    on: one source may hide what another is worth. A variant with the very settings of one before it has that one's
+    figures and isn't tested.
 
     Args:
         ablation: What was trained.
@@ -43,11 +45,12 @@ def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Resul
         for lead in _leads(tested, by_seed):
             metrics |= lead.metrics(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
             intervals |= lead.intervals(f"{lead.ahead}/{prefix}over/{BASE}", _KEY)
-    towers = {name: found.main.values(_KEY, ranker=_TOWER) for name, found in reached.items()}
-    others = [pair for pair in tested if not np.array_equal(towers[pair[0]], towers[BASE])]
-    for lead in _leads(others, towers):
-        metrics |= lead.metrics(f"{lead.ahead}/{_TOWER}/over/{BASE}", _KEY)
-        intervals |= lead.intervals(f"{lead.ahead}/{_TOWER}/over/{BASE}", _KEY)
+    for source in _SOURCES:
+        alone = {name: found.main.values(_KEY, ranker=source) for name, found in reached.items()}
+        others = [pair for pair in tested if not np.array_equal(alone[pair[0]], alone[BASE])]
+        for lead in _leads(others, alone):
+            metrics |= lead.metrics(f"{lead.ahead}/{source}/over/{BASE}", _KEY)
+            intervals |= lead.intervals(f"{lead.ahead}/{source}/over/{BASE}", _KEY)
     runs = [run for name in (BASE, *(name for name, _ in tested)) for run in reached[name].by_slice().values()]
     return Result(
         name=f"ablation-{ablation.name}",
@@ -70,11 +73,11 @@ def _leads(pairs: Sequence[tuple[str, str]], by_seed: Mapping[str, NDArray[np.fl
 
 
 def ablation_rows(result: Result) -> Rows:
-    """Every variant: NDCG@10, its difference from the base; of its tower and on cold items alike; time of training."""
+    """Every variant: NDCG@10, its difference from the base; of its sources, on cold items alike; time of training."""
     names = [key.removesuffix("/train_s") for key in result.metrics if key.endswith("/train_s")]
     cold = "cold" in result.notes
     header = ["", _KEY, "95 % interval", "difference", "95 % interval", "effect", "p"]
-    parts = [_TOWER, *(["cold"] if cold else [])]
+    parts = [*_SOURCES, *(["cold"] if cold else [])]
     lines = [[*header, *(word for part in parts for word in (f"{part}/{_KEY}", "difference", "p")), "train s"]]
     for name in names:
         line = [name, f"{result.metrics[f'{name}/{_KEY}']:.4f}", _interval(result, f"{name}/{_KEY}")]

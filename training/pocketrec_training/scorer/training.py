@@ -281,7 +281,8 @@ class _Run:
     def _scores(self, chosen: Tensor, scorer: BilinearScorer | MlpScorer) -> Tensor:
         """Of some lists, float [chosen, candidates]; -inf where a list is padded."""
         lists = self.lists
-        inputs = lists.users[chosen], lists.vectors[lists.rows[chosen]], lists.features[chosen]
+        vectors = F.embedding(lists.rows[chosen], lists.vectors)  # in half the time of []: it is a quarter of a step
+        inputs = lists.users[chosen], vectors, lists.features[chosen]
         scores: Tensor = scorer.logits(*inputs) if isinstance(scorer, BilinearScorer) else scorer(*inputs)
         return scores.masked_fill(~lists.real[chosen], -torch.inf)
 
