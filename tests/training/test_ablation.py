@@ -248,11 +248,28 @@ def test_what_all_share_is_changed_for_all_and_only_the_named_meet_cold_items(sh
     assert all(still[place : place + 3])
 
 
+def test_where_all_are_trained_without_cold_items_the_same_models_say_how_those_are_found(shop_file, tmp_path):
+    base = ("train.split=cold-items", "train.training.epochs=2", "train.refit=0")
+    ablation, work = ablation_of(shop_file, {"still": ("train.training.rate=1e-6",)}, base=base), tmp_path / "work"
+    reached = run_ablation(write_shop(tmp_path / "shop"), work, ablation)
+    assert not list(work.rglob("cold-*"))
+    result = ablation_result(ablation, reached)
+    assert result.notes["cold"].endswith("split cold-items, seeds 0")
+    for name in ("base", "still"):
+        alone = Result.read(work / name / "seed-0" / "evaluate.json")
+        assert alone.notes["split"] == "cold-items"
+        for key in ("ndcg@10", "cold/ndcg@10"):
+            assert result.metrics[f"{name}/{key}"] == alone.metrics[key]
+    assert "still/cold/over/base/p" in result.metrics
+    once = sum(found.main.duration_s for found in reached.values())
+    assert result.duration_s == pytest.approx(once, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"base": ("seeds=[3]",)}, r"base changes what isn't a variant's"),
-        ({"base": ("train.split=global-time",)}, r"base changes what isn't a variant's"),
+        ({"base": ("seeds=[3]",)}, r"base changes what isn't a model's"),
+        ({"base": ("train.split=cold-items",), "cold": ("wide",)}, "leave cold out"),
         ({"cold": ("broad",)}, "cold names broad: not among the variants"),
     ],
 )

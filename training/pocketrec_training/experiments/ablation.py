@@ -39,7 +39,8 @@ class AblationConfig(Config, frozen=True, kw_only=True):
     seeds: Annotated[tuple[int, ...], Meta(min_length=1)] = (0,)
     """Each trains a model of every variant."""
     base: tuple[str, ...] = ()
-    """What all share beside the experiment's settings, as lines `train.KEY=VALUE`: fewer epochs, so that many fit."""
+    """What all share beside the experiment's settings, as lines `train.KEY=VALUE`: fewer epochs, so that many fit; or
+    another split. With `cold-items`, figures on cold items are of the same models."""
     cold: tuple[Name, ...] | None = None
     """Variants that are trained with the split `cold-items` too, beside the base: all of them by default; for none,
     empty. Seeds are the experiment's `cold_seeds`, or the first one."""
@@ -73,9 +74,9 @@ class Ablation:
         Raises:
             ConfigError: A setting is unknown or wrong, or a variant changes what all must share.
         """
-        base = load_config(ExperimentConfig, experiment, config.base)
-        if _changes_more_than_training(load_config(ExperimentConfig, experiment), base):
-            raise ConfigError("base changes what isn't a variant's to change: name train.* alone, but not train.split")
+        usual, base = load_config(ExperimentConfig, experiment), load_config(ExperimentConfig, experiment, config.base)
+        if replace(base, train=usual.train) != usual:
+            raise ConfigError("base changes what isn't a model's to change: name train.* alone")
         variants = {BASE: base.train}
         for variant, changes in config.variants.items():
             if variant in (BASE, "dataset", "shared"):
@@ -84,12 +85,15 @@ class Ablation:
                 changed = load_config(ExperimentConfig, experiment, (*config.base, *changes))
             except ConfigError as error:
                 raise ConfigError(f"variant {variant!r}: {error}") from None
-            if _changes_more_than_training(base, changed):
+            if replace(changed, train=base.train) != base or changed.train.split != base.train.split:
                 raise ConfigError(
                     f"variant {variant!r} changes what all variants share: name train.* alone, but not train.split"
                 )
             variants[variant] = changed.train
-        cold = tuple(config.variants) if config.cold is None else config.cold
+        held_out = base.train.split == "cold-items"
+        if held_out and config.cold:
+            raise ConfigError("cold names variants, but base gives all models the split cold-items: leave cold out")
+        cold = () if held_out else tuple(config.variants) if config.cold is None else config.cold
         if unknown := set(cold) - set(config.variants):
             raise ConfigError(f"cold names {', '.join(sorted(unknown))}: not among the variants")
         shared = replace(
@@ -105,18 +109,13 @@ class Ablation:
         return next(name for name, config in self.variants.items() if config == self.variants[variant])
 
 
-def _changes_more_than_training(base: ExperimentConfig, changed: ExperimentConfig) -> bool:
-    """Whether what all variants must share differs."""
-    return replace(changed, train=base.train) != base or changed.train.split != base.train.split
-
-
 @dataclass(frozen=True, slots=True)
 class Reached:
     """How good a variant is."""
 
     main: Runs
     cold: Runs | None
-    """Of models that never met the cold items, if that was asked for."""
+    """Of models that never met the cold items, if that was asked for: others, or the very same."""
 
     def by_slice(self) -> dict[str, Runs]:
         """By the slice of cases that each is asked for; the empty name means all cases."""
@@ -152,7 +151,7 @@ def run_ablation(source: Path | None, work: Path, ablation: Ablation) -> dict[st
             shown.note(variant)
             config, options = ablation.variants[variant], EvaluationOptions(baselines=variant == BASE)
             main = run_seeds(dataset, work / variant / "seed", base.seeds, config, None, options, shared)
-            cold = None
+            cold = main if config.split == "cold-items" else None
             if base.cold_seeds and any(ablation.twin(other) == variant for other in ablation.cold):
                 new = replace(config, split="cold-items")
                 cold = run_seeds(dataset, work / variant / "cold", base.cold_seeds, new, None, options, shared)

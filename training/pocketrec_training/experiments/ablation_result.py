@@ -51,7 +51,8 @@ def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Resul
         for lead in _leads(others, alone):
             metrics |= lead.metrics(f"{lead.ahead}/{source}/over/{BASE}", _KEY)
             intervals |= lead.intervals(f"{lead.ahead}/{source}/over/{BASE}", _KEY)
-    runs = [run for name in (BASE, *(name for name, _ in tested)) for run in reached[name].by_slice().values()]
+    done = (reached[name] for name in (BASE, *(name for name, _ in tested)))
+    runs = [run for found in done for run in ([found.main] if found.cold is found.main else found.by_slice().values())]
     return Result(
         name=f"ablation-{ablation.name}",
         command=f"pocketrec ablate {ablation.name}",
@@ -119,7 +120,8 @@ def _notes(ablation: Ablation, base: Reached) -> Iterator[tuple[str, str]]:
     for key in _FACTS:
         yield key, facts[key]
     if base.cold is not None:
-        count, seeds = int(base.cold.cases[0].slices["cold"].sum()), ", ".join(map(str, ablation.base.cold_seeds))
+        own = ablation.base.seeds if base.cold is base.main else ablation.base.cold_seeds
+        count, seeds = int(base.cold.cases[0].slices["cold"].sum()), ", ".join(map(str, own))
         yield "cold", f"{count} cases of models that never met the item, split cold-items, seeds {seeds}"
     yield "figures", "means over seeds, of PyTorch models in float32, not of bundles"
     yield "intervals", "95 %, over users, and over seeds where there are several; differences over users"
