@@ -117,6 +117,13 @@ class Reached:
     cold: Runs | None
     """Of models that never met the cold items, if that was asked for: others, or the very same."""
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds of all trainings and evaluations."""
+        if self.cold is None or self.cold is self.main:
+            return self.main.duration_s
+        return self.main.duration_s + self.cold.duration_s
+
     def by_slice(self) -> dict[str, Runs]:
         """By the slice of cases that each is asked for; the empty name means all cases."""
         return {"": self.main} if self.cold is None else {"": self.main, "cold": self.cold}

@@ -51,15 +51,13 @@ def ablation_result(ablation: Ablation, reached: Mapping[str, Reached]) -> Resul
         for lead in _leads(others, alone):
             metrics |= lead.metrics(f"{lead.ahead}/{source}/over/{BASE}", _KEY)
             intervals |= lead.intervals(f"{lead.ahead}/{source}/over/{BASE}", _KEY)
-    done = (reached[name] for name in (BASE, *(name for name, _ in tested)))
-    runs = [run for found in done for run in ([found.main] if found.cold is found.main else found.by_slice().values())]
     return Result(
         name=f"ablation-{ablation.name}",
         command=f"pocketrec ablate {ablation.name}",
         machine=Machine.here(),
         versions=installed_versions(),
         seeds=ablation.base.seeds,
-        duration_s=round(sum(run.duration_s for run in runs), 1),
+        duration_s=round(sum(reached[name].duration_s for name in (BASE, *(name for name, _ in tested))), 1),
         metrics=metrics,
         intervals=intervals,
         baselines=_baselines(reached[BASE]),
